@@ -19,6 +19,7 @@ let package = Package(
             name: "CNetfilter", pkgConfig: "libnftnl",
             providers: [.apt(["libnftnl-dev", "libmnl-dev"])]),
         .target(name: "IPAddressing", swiftSettings: strict),
+        .target(name: "NFTables", swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],

@@ -1,0 +1,116 @@
+/// Up to 64 bytes as they lie in consecutive nf_tables registers: a set key, map data or a constant.
+///
+/// The first 32 bytes are held inline, so that the keys and data of address maps need no heap.
+public struct RegisterValue: Sendable {
+    private var inline: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    private var overflow: [UInt8]?
+    private var length: UInt8 = 0
+
+    /// `NFT_DATA_VALUE_MAXLEN`.
+    public static let maximumCount = 64
+    private static let inlineCount = 32
+
+    public init() {}
+
+    /// The given bytes, unpadded.
+    public init(_ bytes: some Sequence<UInt8>) {
+        for byte in bytes { append(byte) }
+    }
+
+    /// Number of bytes.
+    public var count: Int { Int(length) }
+    public var isEmpty: Bool { length == 0 }
+
+    public mutating func append(_ byte: UInt8) {
+        let position = Int(length)
+        precondition(position < Self.maximumCount, "a register value holds 64 bytes at most")
+        if position < Self.inlineCount {
+            withUnsafeMutableBytes(of: &inline) { $0[position] = byte }
+        } else {
+            overflow = (overflow ?? []) + [byte]
+        }
+        length += 1
+    }
+
+    /// Appends bytes and pads with zeros to whole 4-byte registers, as each field of a concatenation is.
+    public mutating func appendField(_ bytes: some Sequence<UInt8>) {
+        for byte in bytes { append(byte) }
+        while length % 4 != 0 { append(0) }
+    }
+
+    /// Appends a 16-bit number in network byte order, padded to one register: a port.
+    public mutating func appendField(bigEndian value: UInt16) {
+        append(UInt8(truncatingIfNeeded: value >> 8))
+        append(UInt8(truncatingIfNeeded: value))
+        while length % 4 != 0 { append(0) }
+    }
+
+    public subscript(index: Int) -> UInt8 {
+        precondition(index < count)
+        if index < Self.inlineCount {
+            return withUnsafeBytes(of: inline) { $0[index] }
+        }
+        return overflow?[index - Self.inlineCount] ?? 0
+    }
+
+    /// The bytes, in register order.
+    public var bytes: [UInt8] {
+        var result = withUnsafeBytes(of: inline) { Array($0.prefix(min(count, Self.inlineCount))) }
+        if let overflow { result += overflow }
+        return result
+    }
+
+    /// Gives access to the bytes without copying them to the heap where they are 32 or fewer.
+    public func withBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        if overflow != nil {
+            let all = bytes
+            return try withBuffer(of: all, body)
+        }
+        let count = self.count
+        return try withUnsafeBytes(of: inline) { (all: UnsafeRawBufferPointer) throws(Failure) -> Result in
+            try body(UnsafeRawBufferPointer(rebasing: all[..<count]))
+        }
+    }
+
+    private func withBuffer<Result, Failure: Error>(
+        of array: [UInt8], _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try array.withUnsafeBufferPointer { (buffer) throws(Failure) -> Result in
+            try body(UnsafeRawBufferPointer(buffer))
+        }
+    }
+}
+
+extension RegisterValue: Hashable {
+    public static func == (a: Self, b: Self) -> Bool {
+        a.length == b.length && a.inline == b.inline && a.overflow == b.overflow
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(length)
+        hasher.combine(inline.0)
+        hasher.combine(inline.1)
+        if length > 16 {
+            hasher.combine(inline.2)
+            hasher.combine(inline.3)
+            hasher.combine(overflow)
+        }
+    }
+}
+
+extension RegisterValue: Comparable {
+    /// Byte-wise order, as for numbers in network byte order.
+    public static func < (a: Self, b: Self) -> Bool {
+        a.bytes.lexicographicallyPrecedes(b.bytes)
+    }
+}
+
+extension RegisterValue: CustomStringConvertible {
+    /// Hexadecimal, two digits a byte.
+    public var description: String {
+        let digits = Array("0123456789abcdef")
+        return "0x" + String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+    }
+}
