@@ -20,6 +20,8 @@ let package = Package(
             providers: [.apt(["libnftnl-dev", "libmnl-dev"])]),
         .target(name: "IPAddressing", swiftSettings: strict),
         .target(name: "NFTables", swiftSettings: strict),
+        .target(
+            name: "NFTablesKernel", dependencies: ["NFTables", "CNetfilter"], swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],

@@ -181,6 +181,8 @@ public enum Expression: Sendable, Hashable {
     case dynamicSet(DynamicOperation, set: String, key: Register, data: Register?, timeout: UInt64?)
     /// Counts packets and bytes (the counts themselves are state, not part of the rule).
     case counter
+    /// Something read from the kernel that this library has no value for, by the kernel's name for it.
+    case unsupported(String)
 
     /// The named set that this expression binds.
     public var boundSet: String? {
