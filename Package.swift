@@ -24,5 +24,6 @@ let package = Package(
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
+        .testTarget(name: "NFTablesTests", dependencies: ["NFTables"], swiftSettings: strict),
     ]
 )
