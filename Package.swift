@@ -26,5 +26,6 @@ let package = Package(
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
+        .testTarget(name: "NFTablesTests", dependencies: ["NFTables"], swiftSettings: strict),
     ]
 )

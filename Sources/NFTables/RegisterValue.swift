@@ -103,7 +103,14 @@ extension RegisterValue: Hashable {
 extension RegisterValue: Comparable {
     /// Byte-wise order, as for numbers in network byte order.
     public static func < (a: Self, b: Self) -> Bool {
-        a.bytes.lexicographicallyPrecedes(b.bytes)
+        // Bytes that aren't there are zero, so whole words compare as the bytes do; only where all are equal does
+        // the length decide.
+        if a.inline.0 != b.inline.0 { return a.inline.0.bigEndian < b.inline.0.bigEndian }
+        if a.inline.1 != b.inline.1 { return a.inline.1.bigEndian < b.inline.1.bigEndian }
+        if a.inline.2 != b.inline.2 { return a.inline.2.bigEndian < b.inline.2.bigEndian }
+        if a.inline.3 != b.inline.3 { return a.inline.3.bigEndian < b.inline.3.bigEndian }
+        if a.overflow != b.overflow { return (a.overflow ?? []).lexicographicallyPrecedes(b.overflow ?? []) }
+        return a.length < b.length
     }
 }
 
