@@ -23,6 +23,11 @@ let package = Package(
         .target(
             name: "NFTablesKernel", dependencies: ["NFTables", "CNetfilter"], swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
+        .target(
+            name: "ServiceModel", dependencies: ["KubernetesAPI", "IPAddressing"], swiftSettings: strict),
+        .target(
+            name: "Ruleset", dependencies: ["ServiceModel", "NFTables", "KubernetesAPI", "IPAddressing"],
+            swiftSettings: strict),
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),

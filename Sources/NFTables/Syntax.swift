@@ -75,6 +75,7 @@ public struct Syntax {
         case .dynamicSet(let operation, let set, let key, let data, let timeout):
             dynamicSet(operation, set, key, data, timeout)
         case .counter: statements.append(.counter)
+        case .unsupported(let name): opaque(name)
         }
     }
 

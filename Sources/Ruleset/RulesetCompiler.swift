@@ -1,0 +1,309 @@
+public import IPAddressing
+public import KubernetesAPI
+public import NFTables
+public import ServiceModel
+
+/// What has to be done to the kernel, as one transaction over all tables.
+public struct RulesetDelta: Sendable, Equatable {
+    /// In the order in which the kernel takes them.
+    public var operations: [Operation]
+    /// Affinity maps that hold endpoints which left. What the maps hold only the kernel knows.
+    public var purges: [AffinityPurge]
+
+    public init(operations: [Operation] = [], purges: [AffinityPurge] = []) {
+        self.operations = operations
+        self.purges = purges
+    }
+
+    public var isEmpty: Bool { operations.isEmpty && purges.isEmpty }
+}
+
+/// The wanted ruleset: plans of Services in, changes of the kernel's objects out.
+///
+/// A pure value. It knows what each Service was compiled to, so that a change costs what the changed Services cost;
+/// it gives out slots, and keeps them where they are. It assumes that the kernel holds what it handed out last;
+/// where that is in doubt, `repair` compares with what the kernel really holds.
+public struct RulesetCompiler: Sendable {
+    private var services: [ObjectName: CompiledService] = [:]
+    private var tables: [AddressFamily: TableState]
+    private var networks: [IPNetwork] = []
+    /// Differs from node to node: see `SlotOrder`.
+    private let seed: UInt64
+
+    private struct TableState: Sendable {
+        let frame: Frame
+        var slots = SlotAllocator()
+        /// How many ask for each shared element.
+        var shared: [Fragment.Shared: Int] = [:]
+        /// Where the pools of the kernel's table are and in which order their endpoints stand, until asked for.
+        var adopted: [String: AdoptedPool] = [:]
+    }
+
+    /// - Parameter nodeName: orders the endpoints of pools, differently on each node.
+    public init(nodeName: String) {
+        tables = Dictionary(
+            uniqueKeysWithValues: AddressFamily.allCases.map { ($0, TableState(frame: Frame(family: $0))) })
+        var hash = StableHash()
+        hash.combine(nodeName)
+        seed = hash.value
+    }
+
+    // MARK: Changes
+
+    /// Takes the new plans of some Services (nil: nothing to serve any more) and says what changes in the kernel.
+    ///
+    /// - Returns: the changes, and the problems of Services that can't be programmed as asked.
+    public mutating func update(
+        _ plans: [(name: ObjectName, plan: ServicePlan?)]
+    ) -> (delta: RulesetDelta, problems: [ObjectProblem]) {
+        let mapsBefore = tables.mapValues { Set($0.slots.maps) }
+        var problems: [ObjectProblem] = []
+        var changed: [(old: CompiledService, new: CompiledService)] = []
+        // Regions of pools that end are given back before others are handed out, so that maps fill up again.
+        let ordered = plans.sorted { ($0.plan == nil ? 0 : 1, $0.name) < ($1.plan == nil ? 0 : 1, $1.name) }
+        for (name, plan) in ordered {
+            let old = services[name] ?? CompiledService()
+            let new = plan.map { compile($0, old, &problems) } ?? CompiledService()
+            releaseRegions(of: old, keptBy: new)
+            guard old != new else { continue }
+            services[name] = plan == nil ? nil : new
+            changed.append((old, new))
+        }
+        var delta = RulesetDelta()
+        for family in AddressFamily.allCases {
+            let changes = changes(of: family, changed, slotMapsBefore: mapsBefore[family] ?? [])
+            delta.operations += changes.operations
+            delta.purges += changes.purges
+        }
+        return (delta, problems)
+    }
+
+    private mutating func changes(
+        of family: AddressFamily, _ changed: [(old: CompiledService, new: CompiledService)],
+        slotMapsBefore: Set<Int>
+    ) -> Changeset {
+        var changes = Changeset(ObjectNames.tableID(family))
+        guard var state = tables.removeValue(forKey: family) else { return changes }
+        defer { tables[family] = state }
+        var wasThere: [Fragment.Shared: Bool] = [:]
+        func count(_ shared: Fragment.Shared, _ step: Int) {
+            let now = state.shared[shared] ?? 0
+            if wasThere[shared] == nil { wasThere[shared] = now > 0 }
+            state.shared[shared] = now + step == 0 ? nil : now + step
+        }
+        for (old, new) in changed {
+            let before = Fragment(old, frame: state.frame)
+            let after = Fragment(new, frame: state.frame)
+            changes.add(from: before, to: after)
+            for shared in after.shared { count(shared, 1) }
+            for shared in before.shared { count(shared, -1) }
+            changes.purges += Self.purges(from: old, to: new, family)
+        }
+        for (shared, wasThere) in wasThere {
+            let isThere = state.shared[shared] != nil
+            if isThere, !wasThere {
+                changes.addedElements[shared.set, default: []].append(Element(shared.key))
+            }
+            if wasThere, !isThere {
+                changes.removedElements[shared.set, default: []].append(Element(shared.key))
+            }
+        }
+        let slotMaps = Set(state.slots.maps)
+        changes.newSets =
+            slotMaps.subtracting(slotMapsBefore).sorted().map(state.frame.slots) + changes.newSets
+        // A map that goes takes its elements along.
+        for map in slotMapsBefore.subtracting(slotMaps).sorted() {
+            changes.removedElements[ObjectNames.slots(map)] = nil
+            changes.deadSets.append(ObjectNames.slots(map))
+        }
+        return changes
+    }
+
+    /// The affinity maps that stay while endpoints behind them leave.
+    private static func purges(
+        from old: CompiledService, to new: CompiledService, _ family: AddressFamily
+    ) -> [AffinityPurge] {
+        var result: [AffinityPurge] = []
+        for port in new.ports where port.family == family {
+            guard case .pool(let pool) = port.target, pool.affinityTimeout != nil,
+                let previous = old.pool(pool.identity, family), previous.affinityTimeout != nil
+            else { continue }
+            for target in previous.targetPorts where pool.targetPorts.contains(target) {
+                let alive = pool.addresses(port: target)
+                guard !previous.addresses(port: target).isSubset(of: alive) else { continue }
+                result.append(
+                    AffinityPurge(
+                        table: ObjectNames.tableID(family),
+                        map: ObjectNames.affinity(pool.identity, port: target), alive: alive))
+            }
+        }
+        return result
+    }
+
+    /// Takes the networks that Services' addresses come from: what no Service has there is dropped.
+    public mutating func update(networks new: [IPNetwork]) -> RulesetDelta {
+        var delta = RulesetDelta()
+        for family in AddressFamily.allCases {
+            let before = IntervalElements.make(networks, family)
+            let after = IntervalElements.make(new, family)
+            guard before != after else { continue }
+            let table = ObjectNames.tableID(family)
+            if !before.isEmpty { delta.operations.append(.flushSet(table, set: ObjectNames.serviceNetworks)) }
+            if !after.isEmpty {
+                delta.operations.append(.addElements(table, set: ObjectNames.serviceNetworks, after))
+            }
+        }
+        networks = new
+        return delta
+    }
+
+    // MARK: Compiling
+
+    private mutating func compile(
+        _ plan: ServicePlan, _ old: CompiledService, _ problems: inout [ObjectProblem]
+    ) -> CompiledService {
+        var service = CompiledService(clusterIPs: plan.clusterIPs)
+        for port in plan.ports {
+            let identity = ObjectNames.identity(port.id)
+            guard ObjectNames.isValid(identity) else {
+                problems.append(
+                    ObjectProblem(
+                        object: "Service \(plan.name)", field: "spec.ports",
+                        message:
+                            "port \(port.port): the names of Service and port can't be used in the ruleset; not served"
+                    ))
+                continue
+            }
+            service.ports.append(
+                CompiledPort(
+                    id: port.id, family: port.family, addresses: port.addresses, port: port.port,
+                    target: target(of: port, identity, old, &problems)))
+        }
+        return service
+    }
+
+    private mutating func target(
+        of port: PortPlan, _ identity: String, _ old: CompiledService, _ problems: inout [ObjectProblem]
+    ) -> CompiledTarget {
+        switch port.outcome {
+        case .refuse: return .refuse
+        case .drop: return .drop
+        case .endpoints(var endpoints):
+            if endpoints.count == 1, port.affinityTimeout == nil { return .direct(endpoints[0]) }
+            if endpoints.count > SlotRegion.capacity {
+                problems.append(
+                    ObjectProblem(
+                        object: "Service \(port.id.service)",
+                        message:
+                            "port \(port.port) has \(endpoints.count) endpoints; \(SlotRegion.capacity) of them are used"
+                    ))
+                endpoints = Array(endpoints.sorted { $0.target < $1.target }.prefix(SlotRegion.capacity))
+            }
+            let previous = old.pool(identity, port.family)
+            let adopted = tables[port.family]?.adopted.removeValue(forKey: identity)
+            let before = previous?.members.map(\.target) ?? adopted?.targets ?? []
+            var pool = CompiledPool(
+                identity: identity, transport: port.id.transport,
+                members: SlotOrder.arrange(endpoints, before: before, seed: seed), region: nil,
+                affinityTimeout: port.affinityTimeout)
+            if pool.members.count > 1 {
+                pool.region = previous?.region ?? adopted?.region ?? tables[port.family]?.slots.allocate()
+            } else if let region = adopted?.region {
+                tables[port.family]?.slots.release(region)
+            }
+            return .pool(pool)
+        }
+    }
+
+    /// Gives back the regions that no pool of the Service holds any more.
+    private mutating func releaseRegions(of old: CompiledService, keptBy new: CompiledService) {
+        for port in old.ports {
+            guard case .pool(let pool) = port.target, let region = pool.region,
+                new.pool(pool.identity, port.family)?.region != region
+            else { continue }
+            tables[port.family]?.slots.release(region)
+        }
+    }
+
+    // MARK: The whole
+
+    /// The wanted table of a family, whole.
+    public func table(_ family: AddressFamily) -> Table {
+        var table = Table(ObjectNames.tableID(family))
+        guard let state = tables[family] else { return table }
+        let frame = state.frame
+        for set in frame.sets + state.slots.maps.map(frame.slots) { table.sets[set.name] = set }
+        for chain in frame.chains { table.chains[chain.name] = chain }
+        table.elements = frame.elements
+        table.elements[ObjectNames.serviceNetworks] = IntervalElements.make(networks, family)
+        for shared in state.shared.keys {
+            table.elements[shared.set, default: []].append(Element(shared.key))
+        }
+        for service in services.values {
+            let fragment = Fragment(service, frame: frame)
+            for set in fragment.sets { table.sets[set.name] = set }
+            for chain in fragment.chains { table.chains[chain.name] = chain }
+            table.elements.merge(fragment.elements) { $0 + $1 }
+        }
+        return table
+    }
+
+    /// Brings the kernel from what it really holds (nil: no table) to the wanted ruleset.
+    public func repair(_ actual: [AddressFamily: Table]) -> RulesetDelta {
+        var delta = RulesetDelta()
+        for family in AddressFamily.allCases {
+            let frame = Frame(family: family)
+            let difference = TableDiff.difference(
+                from: actual[family], to: table(family), order: frame.chains.map(\.name))
+            delta.operations += difference
+            delta.purges += purges(of: family, in: actual[family])
+        }
+        return delta
+    }
+
+    /// Affinity maps of the kernel that hold endpoints which are not behind their pools.
+    private func purges(of family: AddressFamily, in actual: Table?) -> [AffinityPurge] {
+        guard let actual else { return [] }
+        var result: [AffinityPurge] = []
+        for service in services.values {
+            for port in service.ports where port.family == family {
+                guard case .pool(let pool) = port.target, pool.affinityTimeout != nil else { continue }
+                for target in pool.targetPorts {
+                    let purge = AffinityPurge(
+                        table: actual.id, map: ObjectNames.affinity(pool.identity, port: target),
+                        alive: pool.addresses(port: target))
+                    if actual.elements[purge.map]?.contains(where: purge.isStale) == true {
+                        result.append(purge)
+                    }
+                }
+            }
+        }
+        return result.sorted { $0.map < $1.map }
+    }
+
+    // MARK: Adoption
+
+    /// Remembers where the pools of the kernel's tables have their slots, so that what is still right stays.
+    ///
+    /// To be called before the first `update`.
+    public mutating func adopt(_ actual: [AddressFamily: Table]) {
+        for (family, table) in actual {
+            for pool in AdoptedPool.all(in: table) {
+                guard let region = pool.region, tables[family]?.slots.reserve(region) == true else {
+                    continue
+                }
+                tables[family]?.adopted[pool.identity] = pool
+            }
+        }
+    }
+
+    /// Gives back the slots of adopted pools that no Service asked for. To be called after the first `update`.
+    public mutating func endAdoption() {
+        for family in AddressFamily.allCases {
+            for pool in tables[family]?.adopted.values.compactMap(\.region) ?? [] {
+                tables[family]?.slots.release(pool)
+            }
+            tables[family]?.adopted = [:]
+        }
+    }
+}

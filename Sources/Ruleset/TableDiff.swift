@@ -1,0 +1,92 @@
+import NFTables
+
+/// What leads from one table to another.
+enum TableDiff {
+    /// - Parameters:
+    ///   - actual: what the kernel holds; nil when it has no such table.
+    ///   - wanted: what it shall hold. The elements of dynamic sets are the kernel's own and are let alone.
+    ///   - order: names of chains that others jump to or that come last, in the order to make them; all other chains
+    ///     are made before them.
+    static func difference(from actual: Table?, to wanted: Table, order: [String] = []) -> [Operation] {
+        guard let actual else { return creation(of: wanted, order: order) }
+        guard actual.comment == wanted.comment, canChange(actual, into: wanted) else {
+            // A set's type or a chain's hook can't be changed where it stands.
+            return [.deleteTable(wanted.id)] + creation(of: wanted, order: order)
+        }
+        var changes = Changeset(wanted.id)
+        changes.newSets = sorted(wanted.sets.values.filter { actual.sets[$0.name] == nil })
+        changes.deadSets = actual.sets.keys.filter { wanted.sets[$0] == nil }.sorted()
+        changes.newChains = sorted(wanted.chains.values.filter { actual.chains[$0.name] == nil }, order)
+        changes.deadChains = actual.chains.keys.filter { wanted.chains[$0] == nil }.sorted()
+        changes.refilledChains = sorted(
+            wanted.chains.values.filter { chain in
+                actual.chains[chain.name].map { $0.rules != chain.rules } ?? false
+            }, order)
+        for set in wanted.sets.values where !set.flags.contains(.dynamic) {
+            let before = actual.sets[set.name] == nil ? [] : comparable(actual.elements[set.name] ?? [], set)
+            let after = wanted.elements[set.name] ?? []
+            if set.flags.contains(.interval) {
+                // Starts and ends lie between each other: changed as a whole.
+                guard before != after.sorted(by: intervalOrder) else { continue }
+                if !before.isEmpty { changes.flushedSets.append(set.name) }
+                changes.addedElements[set.name] = after
+            } else {
+                changes.addElements(of: set.name, from: before, to: after)
+            }
+        }
+        // Dead chains may jump to each other and verdicts of kept sets to them: all such verdicts go first, and so do
+        // the dead chains' own rules.
+        return changes.operationsWithDeadChainsEmptied
+    }
+
+    /// A table from nothing.
+    private static func creation(of table: Table, order: [String]) -> [Operation] {
+        var changes = Changeset(table.id)
+        changes.newSets = sorted(Array(table.sets.values))
+        changes.newChains = sorted(Array(table.chains.values), order)
+        changes.addedElements = table.elements
+        return [.addTable(table.id, comment: table.comment)] + changes.operations
+    }
+
+    private static func canChange(_ actual: Table, into wanted: Table) -> Bool {
+        for (name, set) in wanted.sets {
+            if let before = actual.sets[name], before != set { return false }
+        }
+        for (name, chain) in wanted.chains {
+            if let before = actual.chains[name], before.base != chain.base || before.comment != chain.comment
+            {
+                return false
+            }
+        }
+        return true
+    }
+
+    private static func sorted(_ sets: [NamedSet]) -> [NamedSet] { sets.sorted { $0.name < $1.name } }
+
+    private static func sorted(_ chains: [Chain], _ order: [String]) -> [Chain] {
+        let rank = Dictionary(order.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        return chains.sorted { (rank[$0.name] ?? -1, $0.name) < (rank[$1.name] ?? -1, $1.name) }
+    }
+
+    /// The elements as they compare: an interval set in a fixed order, without the end of all that the kernel or nft
+    /// put at its bottom.
+    private static func comparable(_ elements: [Element], _ set: NamedSet) -> [Element] {
+        guard set.flags.contains(.interval) else { return elements }
+        return elements.filter { element in
+            !(element.isIntervalEnd && element.key.bytes.allSatisfy { $0 == 0 })
+        }.sorted(by: intervalOrder)
+    }
+
+    private static func intervalOrder(_ a: Element, _ b: Element) -> Bool {
+        (a.key, a.isIntervalEnd ? 0 : 1) < (b.key, b.isIntervalEnd ? 0 : 1)
+    }
+}
+
+extension Changeset {
+    /// Like `operations`, for chains of unknown content: their rules go before any chain does.
+    var operationsWithDeadChainsEmptied: [Operation] {
+        var emptied = self
+        emptied.refilledChains = deadChains.map { Chain($0) } + refilledChains
+        return emptied.operations
+    }
+}
