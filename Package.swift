@@ -23,8 +23,15 @@ let package = Package(
         .target(
             name: "NFTablesKernel", dependencies: ["NFTables", "CNetfilter"], swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
+        .target(name: "CTestNetwork", path: "Tests/Support/CTestNetwork"),
+        .target(
+            name: "TestNetwork", dependencies: ["CTestNetwork", "IPAddressing"],
+            path: "Tests/Support/TestNetwork", swiftSettings: strict),
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TestNetworkTests", dependencies: ["TestNetwork", "IPAddressing"],
             swiftSettings: strict),
     ]
 )
