@@ -24,13 +24,30 @@ let package = Package(
             name: "NFTablesKernel", dependencies: ["NFTables", "CNetfilter"], swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
         .target(
+            name: "Manifests",
+            dependencies: ["KubernetesAPI", "IPAddressing", .product(name: "Yams", package: "Yams")],
+            swiftSettings: strict),
+        .target(
             name: "ServiceModel", dependencies: ["KubernetesAPI", "IPAddressing"], swiftSettings: strict),
         .target(
             name: "Ruleset", dependencies: ["ServiceModel", "NFTables", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
+        .target(name: "CTestNetwork", path: "Tests/Support/CTestNetwork"),
+        .target(
+            name: "TestNetwork", dependencies: ["CTestNetwork", "IPAddressing"],
+            path: "Tests/Support/TestNetwork", swiftSettings: strict),
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
+        .testTarget(
+            name: "ManifestsTests", dependencies: ["Manifests", "KubernetesAPI", "IPAddressing"],
+            swiftSettings: strict),
         .testTarget(name: "NFTablesTests", dependencies: ["NFTables"], swiftSettings: strict),
+        .testTarget(
+            name: "NFTablesKernelTests", dependencies: ["NFTables", "NFTablesKernel", "TestNetwork"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TestNetworkTests", dependencies: ["TestNetwork", "IPAddressing"],
+            swiftSettings: strict),
     ]
 )
