@@ -20,6 +20,13 @@ let package = Package(
             providers: [.apt(["libnftnl-dev", "libmnl-dev"])]),
         .target(name: "IPAddressing", swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
+        .target(
+            name: "Manifests",
+            dependencies: ["KubernetesAPI", "IPAddressing", .product(name: "Yams", package: "Yams")],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ManifestsTests", dependencies: ["Manifests", "KubernetesAPI", "IPAddressing"],
+            swiftSettings: strict),
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
