@@ -41,6 +41,8 @@ public struct IPAddress: Hashable, Sendable {
     /// An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) is the IPv4 address it maps, as in kube-proxy.
     public init?(_ text: some StringProtocol) {
         let string = String(text)
+        // inet_pton reads a C string: it would take "10.0.0.1\0junk" for 10.0.0.1.
+        guard !string.utf8.contains(0) else { return nil }
         var v4 = in_addr()
         if inet_pton(AF_INET, string, &v4) == 1 {
             self.init(ipv4: UInt32(bigEndian: v4.s_addr))

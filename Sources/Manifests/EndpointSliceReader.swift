@@ -1,0 +1,191 @@
+import IPAddressing
+import KubernetesAPI
+
+extension RawEndpointSlice: ManifestObject {
+    static let kind = "EndpointSlice"
+    static let apiVersion = "discovery.k8s.io/v1"
+
+    func read(_ reader: inout ObjectReader) -> Verdict {
+        guard let metadata = reader.metadata(metadata),
+            let name = reader.objectName(metadata, nameIsLabel: false)
+        else { return .refused }
+        if addressType.ifValid == "FQDN" { return .skipped("EndpointSlice of address type FQDN") }
+        let labels = reader.labels(metadata, reader.refusal)
+        if case .wrong = metadata.labels { return .refused }
+        if let labels, !labels.headless.isAbsent { return .skipped("EndpointSlice of a headless Service") }
+
+        let labelPath = FieldPath.metadata["labels"]["kubernetes.io/service-name"]
+        guard let serviceName = labels?.serviceName, !serviceName.isAbsent else {
+            reader.report(labelPath, "missing, so it belongs to no Service", reader.refusal)
+            return .refused
+        }
+        guard let service = reader.name(serviceName, isLabel: true, at: labelPath),
+            let family = family(&reader)
+        else { return .refused }
+
+        let endpoints = readEndpoints(family, &reader)
+        return .objects([
+            .endpointSlice(
+                EndpointSlice(
+                    name: name, service: ObjectName(namespace: name.namespace, name: service),
+                    family: family, endpoints: endpoints,
+                    ports: RawEndpointPort.read(ports, at: FieldPath.root["ports"], &reader)))
+        ])
+    }
+
+    private func family(_ reader: inout ObjectReader) -> AddressFamily? {
+        let path = FieldPath.root["addressType"]
+        let rule = "an address type (IPv4 or IPv6)"
+        switch addressType {
+        case .value("IPv4"): return .ipv4
+        case .value("IPv6"): return .ipv6
+        case .absent, .null: reader.report(path, "missing", reader.refusal)
+        case .value(let other): reader.report(path, "\(Text.quoted(other)) is not \(rule)", reader.refusal)
+        case .wrong(let found): reader.report(path, "\(found) is not \(rule)", reader.refusal)
+        }
+        return nil
+    }
+
+    private func readEndpoints(
+        _ family: AddressFamily, _ reader: inout ObjectReader
+    ) -> [EndpointSlice.Endpoint] {
+        let list = FieldPath.root["endpoints"]
+        let follows = "this endpoint is not served"
+        let allowed = ForbiddenAddresses(family: family)
+        let raw = reader.list(
+            endpoints, of: "a mapping", at: list, "this EndpointSlice has no endpoints", each: follows)
+        var result: [EndpointSlice.Endpoint] = []
+        result.reserveCapacity(raw.count)
+        for (index, entry) in raw {
+            guard let address = entry.address(allowed, at: list[index], &reader) else { continue }
+            var endpoint = EndpointSlice.Endpoint(address: address)
+            let conditionsPath = { list[index]["conditions"] }
+            let conditions = reader.value(
+                entry.conditions, "a mapping", at: conditionsPath(), "this endpoint counts as not ready")
+            if let conditions {
+                // A condition that can't be read is taken so that the endpoint gets less traffic.
+                endpoint.isReady = reader.condition(
+                    conditions.ready, fallback: true, at: conditionsPath()["ready"])
+                endpoint.isServing = reader.condition(
+                    conditions.serving, fallback: true, at: conditionsPath()["serving"])
+                endpoint.isTerminating =
+                    reader.value(
+                        conditions.terminating, "true or false", at: conditionsPath()["terminating"],
+                        "it counts as false") ?? false
+            } else if case .wrong = entry.conditions {
+                endpoint.isReady = false
+                endpoint.isServing = false
+            }
+            endpoint.nodeName = reader.nodeName(entry.nodeName, at: list[index]["nodeName"])
+            if let hints = reader.value(
+                entry.hints, "a mapping", at: list[index]["hints"], "this endpoint has no hints")
+            {
+                endpoint.zoneHints = reader.hints(
+                    hints.forZones, at: list[index]["hints"]["forZones"])
+                endpoint.nodeHints = reader.hints(
+                    hints.forNodes, at: list[index]["hints"]["forNodes"])
+            }
+            result.append(endpoint)
+        }
+        return result
+    }
+}
+
+extension RawEndpointSlice.Endpoint {
+    /// `addresses[0]`; the API reserves the others and says to ignore them.
+    fileprivate func address(
+        _ allowed: ForbiddenAddresses, at path: @autoclosure () -> FieldPath,
+        _ reader: inout ObjectReader
+    ) -> IPAddress? {
+        let follows = "this endpoint is not served"
+        guard let fields = reader.value(addresses, "a list", at: path()["addresses"], follows) else {
+            if case .wrong = addresses { return nil }
+            reader.report(path()["addresses"], "missing", follows)
+            return nil
+        }
+        switch fields.first {
+        case .value(let text):
+            return reader.address(text, forbidding: allowed, at: path()["addresses"][0], follows)
+        case .wrong(let found):
+            reader.report(path()["addresses"][0], "\(found) is not an IP address", follows)
+        case .null, .absent:
+            reader.report(path()["addresses"][0], "null is not an IP address", follows)
+        case nil:
+            reader.report(path()["addresses"], "empty", follows)
+        }
+        return nil
+    }
+}
+
+extension RawEndpointPort {
+    /// The ports of a slice or subset. A port without a number, or with an explicit null name, is
+    /// passed over; a missing name is the empty one, which the API server would have filled in.
+    static func read(
+        _ field: Field<[Field<RawEndpointPort>]>, at list: FieldPath, _ reader: inout ObjectReader
+    ) -> [EndpointSlice.Port] {
+        let follows = "this port is not served"
+        let raw = reader.list(
+            field, of: "a mapping", at: list, "this \(reader.kind) has no ports", each: follows)
+        var ports: [EndpointSlice.Port] = []
+        for (index, entry) in raw {
+            let path = list[index]
+            let name: String
+            switch entry.name {
+            case .null: continue
+            case .absent: name = ""
+            case .value(let text):
+                guard text.isEmpty || Text.isLabel(text) else {
+                    reader.report(
+                        path["name"], "\(Text.quoted(text)) is not \(Text.labelRule)", follows)
+                    continue
+                }
+                name = reader.interner.intern(text)
+            case .wrong(let found):
+                reader.report(path["name"], "\(found) is not a string", follows)
+                continue
+            }
+            guard let transport = reader.transport(entry.protocol, at: path["protocol"], follows),
+                let number = reader.port(entry.port, zeroIsNone: true, at: path["port"], follows)
+            else { continue }
+            ports.append(EndpointSlice.Port(name: name, transport: transport, port: number))
+        }
+        return ports
+    }
+}
+
+extension ObjectReader {
+    fileprivate mutating func condition(
+        _ field: Field<Bool>, fallback: Bool, at path: @autoclosure () -> FieldPath
+    ) -> Bool {
+        let value = value(field, "true or false", at: path(), "it counts as false")
+        if case .wrong = field { return false }
+        return value ?? fallback
+    }
+
+    /// `nodeName`; nil when there is none, or one that no node can have.
+    mutating func nodeName(_ field: Field<String>, at path: @autoclosure () -> FieldPath) -> String? {
+        let follows = "this endpoint counts as on no node"
+        guard let name = string(field, at: path(), follows), !name.isEmpty else { return nil }
+        guard Text.isSubdomain(name) else {
+            report(path(), "\(Text.quoted(name)) is not \(Text.subdomainRule)", follows)
+            return nil
+        }
+        return interner.intern(name)
+    }
+
+    fileprivate mutating func hints(
+        _ field: Field<[Field<RawEndpointSlice.Hint>]>, at path: @autoclosure () -> FieldPath
+    ) -> [String] {
+        let follows = "this hint is passed over"
+        return list(field, of: "a mapping", at: path(), follows, each: follows).compactMap { index, hint in
+            guard let name = string(hint.name, at: path()[index]["name"], follows) else { return nil }
+            return interner.intern(name)
+        }
+    }
+}
+
+extension Field {
+    var isAbsent: Bool {
+        if case .absent = self { true } else { false }
+    }
+}

@@ -1,0 +1,21 @@
+import KubernetesAPI
+
+/// A kind of object that manifests may hold.
+protocol ManifestObject: Decodable, Sendable {
+    /// As in `kind`.
+    static var kind: String { get }
+    /// As in `apiVersion`.
+    static var apiVersion: String { get }
+
+    /// Checks the object; what is wrong goes to the reader.
+    func read(_ reader: inout ObjectReader) -> Verdict
+}
+
+/// What became of one object.
+enum Verdict {
+    case objects([ClusterObject])
+    /// Refused as a whole, with at least one finding.
+    case refused
+    /// Not for a service proxy; the reason is counted.
+    case skipped(String)
+}

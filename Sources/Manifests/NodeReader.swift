@@ -1,0 +1,81 @@
+import IPAddressing
+import KubernetesAPI
+
+extension RawNode: ManifestObject {
+    static let kind = "Node"
+    static let apiVersion = "v1"
+
+    func read(_ reader: inout ObjectReader) -> Verdict {
+        guard let metadata = reader.metadata(metadata), let name = reader.clusterScopedName(metadata)
+        else { return .refused }
+        var node = Node(name: name)
+        let labels = reader.labels(metadata, "it counts as without labels")
+        node.zone = labels.flatMap { labels in
+            reader.string(
+                labels.zone, at: FieldPath.metadata["labels"]["topology.kubernetes.io/zone"],
+                "its zone counts as unknown")
+        }
+        if let spec = reader.value(spec, "a mapping", at: .spec, "it counts as without pod CIDRs") {
+            let follows = "this CIDR is passed over"
+            node.podCIDRs = reader.networks(
+                spec.podCIDRs, at: FieldPath.spec["podCIDRs"], follows)
+            let one = FieldPath.spec["podCIDR"]
+            if node.podCIDRs.isEmpty, let text = reader.string(spec.podCIDR, at: one, follows),
+                !text.isEmpty
+            {
+                if let network = IPNetwork(text) {
+                    node.podCIDRs = [network]
+                } else {
+                    reader.report(one, "\(Text.quoted(text)) is not a CIDR", follows)
+                }
+            }
+        }
+        node.addresses = addresses(&reader)
+        return .objects([.node(node)])
+    }
+
+    private func addresses(_ reader: inout ObjectReader) -> [IPAddress] {
+        let path = FieldPath.root["status"]
+        let follows = "this address is passed over"
+        guard let status = reader.value(status, "a mapping", at: path, "it has no addresses")
+        else { return [] }
+        let list = path["addresses"]
+        let raw = reader.list(
+            status.addresses, of: "a mapping", at: list, "it has no addresses", each: follows)
+        var found: [String: [IPAddress]] = [:]
+        for (index, entry) in raw {
+            let type = reader.string(entry.type, at: list[index]["type"], follows)
+            guard let type, type == "InternalIP" || type == "ExternalIP",
+                let text = reader.string(entry.address, at: list[index]["address"], follows)
+            else { continue }
+            if let address = IPAddress(text) {
+                found[type, default: []].append(address)
+            } else {
+                reader.report(
+                    list[index]["address"], "\(Text.quoted(text)) is not an IP address", follows)
+            }
+        }
+        return found["InternalIP", default: []] + found["ExternalIP", default: []]
+    }
+}
+
+extension RawServiceCIDR: ManifestObject {
+    static let kind = "ServiceCIDR"
+    static let apiVersion = "networking.k8s.io/v1"
+
+    func read(_ reader: inout ObjectReader) -> Verdict {
+        guard let metadata = reader.metadata(metadata), let name = reader.clusterScopedName(metadata)
+        else { return .refused }
+        let path = FieldPath.spec["cidrs"]
+        guard let spec = reader.value(spec, "a mapping", at: .spec, reader.refusal) else {
+            if reader.findings.isEmpty { reader.report(.spec, "missing", reader.refusal) }
+            return .refused
+        }
+        let networks = reader.networks(spec.cidrs, at: path, "this CIDR is passed over")
+        if networks.isEmpty {
+            if reader.findings.isEmpty { reader.report(path, "empty", reader.refusal) }
+            return .refused
+        }
+        return .objects([.serviceCIDR(ServiceCIDR(name: name, networks: networks))])
+    }
+}

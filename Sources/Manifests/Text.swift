@@ -1,0 +1,66 @@
+/// Text from outside, made fit to stand in a one-line message.
+enum Text {
+    /// `value` between double quotes: printable ASCII as it is, the rest as `\n` or `\u{…}`, and
+    /// cut after 80 scalars, so that no input can forge a second line or hide part of one.
+    static func quoted(_ value: String) -> String {
+        let limit = 80
+        var result = "\""
+        for (count, scalar) in value.unicodeScalars.enumerated() {
+            if count == limit {
+                result += "…"
+                break
+            }
+            switch scalar {
+            case "\"", "\\": result += "\\" + String(scalar)
+            case "\n": result += "\\n"
+            case "\t": result += "\\t"
+            case "\r": result += "\\r"
+            case " "..."~": result.unicodeScalars.append(scalar)
+            default: result += "\\u{" + String(scalar.value, radix: 16) + "}"
+            }
+        }
+        return result + "\""
+    }
+
+    /// RFC 1123 label: 1 to 63 of a-z, 0-9 and `-`, with `-` neither first nor last.
+    static func isLabel(_ value: String) -> Bool {
+        let bytes = value.utf8
+        guard (1...63).contains(bytes.count), bytes.first != UInt8(ascii: "-"),
+            bytes.last != UInt8(ascii: "-")
+        else { return false }
+        return bytes.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                UInt8(ascii: "-"):
+                true
+            default: false
+            }
+        }
+    }
+
+    /// RFC 1123 subdomain: labels joined by dots, at most 253 bytes in all.
+    static func isSubdomain(_ value: String) -> Bool {
+        // Kubernetes bounds the whole name alone, so a part may be longer than 63.
+        guard (1...253).contains(value.utf8.count) else { return false }
+        return value.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { part in
+            !part.isEmpty && part.utf8.first != UInt8(ascii: "-") && part.utf8.last != UInt8(ascii: "-")
+                && part.utf8.allSatisfy { byte in
+                    switch byte {
+                    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                        UInt8(ascii: "-"):
+                        true
+                    default: false
+                    }
+                }
+        }
+    }
+
+    /// True for printable ASCII without quotes, up to `limit` bytes.
+    static func isPlain(_ value: String, limit: Int = 80) -> Bool {
+        value.utf8.count <= limit
+            && value.utf8.allSatisfy { (0x20...0x7e).contains($0) && $0 != UInt8(ascii: "\"") }
+    }
+
+    static let labelRule = "a DNS label (a-z, 0-9 and '-', at most 63)"
+    static let subdomainRule = "a DNS subdomain (a-z, 0-9, '-' and '.', at most 253)"
+}
