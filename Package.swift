@@ -9,6 +9,10 @@ let strict: [SwiftSetting] = [
 
 let package = Package(
     name: "sluice",
+    products: [
+        .executable(name: "sluice", targets: ["sluice"]),
+        .library(name: "NFTables", targets: ["NFTables", "NFTablesKernel"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -32,6 +36,19 @@ let package = Package(
         .target(
             name: "Ruleset", dependencies: ["ServiceModel", "NFTables", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
+        .target(
+            name: "Agent",
+            dependencies: [
+                "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "sluice",
+            dependencies: [
+                "Agent", "Manifests", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
         .target(name: "CTestNetwork", path: "Tests/Support/CTestNetwork"),
         .target(
             name: "TestNetwork", dependencies: ["CTestNetwork", "IPAddressing"],

@@ -14,7 +14,8 @@ final class Canceller: Sendable {
         let type = SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue
         guard socketpair(AF_UNIX, CInt(type), 0, &ends) == 0 else {
             throw ManifestSource.PathError(
-                path: nil, message: "changes cannot be followed: socketpair: \(String(cString: strerror(errno)))")
+                path: nil,
+                message: "changes cannot be followed: socketpair: \(String(cString: strerror(errno)))")
         }
         descriptor = ends[0]
         writeEnd = Mutex(ends[1])

@@ -15,7 +15,8 @@ struct DirectoryWatcher: ~Copyable {
         inotify = inotify_init1(CInt(IN_NONBLOCK) | CInt(IN_CLOEXEC))
         guard inotify >= 0 else {
             throw ManifestSource.PathError(
-                path: nil, message: "changes cannot be followed: inotify: \(String(cString: strerror(errno)))")
+                path: nil, message: "changes cannot be followed: inotify: \(String(cString: strerror(errno)))"
+            )
         }
         self.canceller = canceller
         plan = WatchPlan(paths: [])

@@ -45,7 +45,9 @@ private struct Parse {
 
     mutating func run(_ data: Data) {
         guard data.count <= ManifestParser.sizeLimit else {
-            fail(nil, "\(data.count >> 20) MiB are more than the \(ManifestParser.sizeLimit >> 20) MiB allowed")
+            fail(
+                nil, "\(data.count >> 20) MiB are more than the \(ManifestParser.sizeLimit >> 20) MiB allowed"
+            )
             return
         }
         let data = data.starts(with: [0xef, 0xbb, 0xbf]) ? Data(data.dropFirst(3)) : data

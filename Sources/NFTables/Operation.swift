@@ -20,13 +20,16 @@ public enum Operation: Sendable, Hashable {
     case addElements(TableID, set: String, [Element])
     /// Removes elements; one that isn't there fails the transaction.
     case deleteElements(TableID, set: String, [Element])
+    /// Removes those of the elements that are there (kernel 6.3).
+    case destroyElements(TableID, set: String, [Element])
 
     public var table: TableID {
         switch self {
         case .addTable(let table, _), .deleteTable(let table), .addChain(let table, _),
             .deleteChain(let table, _), .flushChain(let table, _), .addRule(let table, _, _),
             .deleteRule(let table, _, _), .addSet(let table, _), .deleteSet(let table, _),
-            .flushSet(let table, _), .addElements(let table, _, _), .deleteElements(let table, _, _):
+            .flushSet(let table, _), .addElements(let table, _, _), .deleteElements(let table, _, _),
+            .destroyElements(let table, _, _):
             table
         }
     }
@@ -51,6 +54,8 @@ extension Operation: CustomStringConvertible {
             "add element \(table) \(set) (\(elements.count) elements)"
         case .deleteElements(let table, let set, let elements):
             "delete element \(table) \(set) (\(elements.count) elements)"
+        case .destroyElements(let table, let set, let elements):
+            "destroy element \(table) \(set) (\(elements.count) elements)"
         }
     }
 }

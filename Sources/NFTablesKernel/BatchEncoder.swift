@@ -17,6 +17,9 @@ final class BatchEncoder {
     /// Nested attributes have a 16-bit length, so a list of elements ends well before it overflows.
     private static let maximumElementList = 64_000
 
+    /// `NFT_MSG_DESTROYSETELEM`, which headers before Linux 6.3 lack.
+    private static let destroyElements = nf_tables_msg_types(rawValue: 30)
+
     /// Starts a batch in the (emptied) buffer.
     init(buffer: MessageBuffer, firstSequence: UInt32) {
         self.buffer = buffer
@@ -83,6 +86,8 @@ final class BatchEncoder {
             appendElements(NFT_MSG_NEWSETELEM, table, set, elements, flags: NLM_F_CREATE)
         case .deleteElements(let table, let set, let elements):
             appendElements(NFT_MSG_DELSETELEM, table, set, elements, flags: 0)
+        case .destroyElements(let table, let set, let elements):
+            appendElements(Self.destroyElements, table, set, elements, flags: 0)
         }
         buffer.end()
     }
@@ -183,7 +188,7 @@ final class BatchEncoder {
         case nil: break
         case .verdict:
             flags |= UInt32(NFT_SET_MAP.rawValue)
-            put(Int(NFTNL_SET_DATA_TYPE.rawValue), UInt32(bitPattern: Int32(NFT_DATA_VERDICT.rawValue)))
+            put(Int(NFTNL_SET_DATA_TYPE.rawValue), UInt32(NFT_DATA_VERDICT.rawValue))
             put(Int(NFTNL_SET_DATA_LEN.rawValue), 0)
         case .value(let shape):
             flags |= UInt32(NFT_SET_MAP.rawValue)
@@ -221,7 +226,7 @@ final class BatchEncoder {
             let start = header.pointee.nlmsg_len
             let list = mnl_attr_nest_start(header, UInt16(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue))
             while index < elements.endIndex, header.pointee.nlmsg_len - start < Self.maximumElementList {
-                Self.put(elements[index], in: header, keyOnly: type == NFT_MSG_DELSETELEM)
+                Self.put(elements[index], in: header, keyOnly: type != NFT_MSG_NEWSETELEM)
                 index += 1
             }
             mnl_attr_nest_end(header, list)

@@ -228,7 +228,7 @@ extension Connection {
         if flags & UInt32(NFT_SET_MAP.rawValue) != 0 {
             let type = number(NFTNL_SET_DATA_TYPE)
             data =
-                type == UInt32(bitPattern: Int32(NFT_DATA_VERDICT.rawValue))
+                type == UInt32(NFT_DATA_VERDICT.rawValue)
                 ? .verdict : .value(shape(type, number(NFTNL_SET_DATA_LEN), userdata?.dataTypeof))
         }
         let timeout = nftnl_set_get_u64(raw, UInt16(NFTNL_SET_TIMEOUT.rawValue))

@@ -105,18 +105,17 @@ public struct ClusterState: Sendable {
         }
     }
 
-    /// The Services that EndpointSlices name and that don't exist.
-    public var servicesMissing: [ObjectName] { slices.keys.filter { services[$0] == nil }.sorted() }
-
     // MARK: Planning
 
     /// Plans a Service; nil when there is nothing to serve under this name.
     ///
-    /// Problems concern this Service only: a virtual address and port that an older one holds.
+    /// Problems concern this Service only: a virtual address and port that an older one holds, or slices that name a
+    /// Service which doesn't exist.
     public func plan(for name: ObjectName) -> (plan: ServicePlan?, problems: [ObjectProblem]) {
-        guard let service = services[name], Self.isServed(service), !service.clusterIPs.isEmpty else {
-            return (nil, [])
+        guard let service = services[name] else {
+            return (nil, (slices[name] ?? [:]).keys.sorted().map { Self.orphan($0, of: name) })
         }
+        guard Self.isServed(service), !service.clusterIPs.isEmpty else { return (nil, []) }
         var plan = ServicePlan(name: name, clusterIPs: service.clusterIPs)
         var problems: [ObjectProblem] = []
         let own = slices[name].map { $0.values.sorted { $0.name < $1.name } } ?? []
@@ -146,6 +145,12 @@ public struct ClusterState: Sendable {
             }
         }
         return (plan, problems)
+    }
+
+    private static func orphan(_ slice: ObjectName, of service: ObjectName) -> ObjectProblem {
+        ObjectProblem(
+            object: "EndpointSlice \(slice)", field: "metadata.labels[kubernetes.io/service-name]",
+            message: "there is no Service \(service); its endpoints are used by nothing")
     }
 
     /// Statement 1.

@@ -1,0 +1,13 @@
+public import NFTables
+public import NFTablesKernel
+import Ruleset
+
+/// Removes what Sluice made and nothing else.
+public enum Cleanup {
+    /// - Returns: the tables that were there and are gone.
+    public static func run(_ connection: Connection) throws(KernelError) -> [TableID] {
+        let present = try connection.tables().filter(ObjectNames.tables.contains).sorted()
+        try connection.commit(present.map { .deleteTable($0) })
+        return present
+    }
+}

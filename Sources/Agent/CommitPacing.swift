@@ -1,0 +1,32 @@
+/// When the next commit may begin, and when a failed one is tried again.
+///
+/// A pure state machine: it is told what happened and answers how long to wait.
+public struct CommitPacing: Sendable {
+    /// Committing takes a tenth of the time at most: a pause of nine times as long follows each commit, so an idle
+    /// cluster sees a change at once, and a storm is gathered into few transactions.
+    static let pauseFactor = 9
+    /// A change never waits longer for the commit before it.
+    static let longestPause = Duration.seconds(1)
+    static let firstRetry = Duration.milliseconds(100)
+    static let longestRetry = Duration.seconds(30)
+
+    private var failures = 0
+
+    public init() {}
+
+    /// A commit is in force.
+    /// - Returns: how long to gather changes before the next one.
+    public mutating func succeeded(took duration: Duration) -> Duration {
+        failures = 0
+        return min(duration * Self.pauseFactor, Self.longestPause)
+    }
+
+    /// A commit, and the repair after it, failed.
+    /// - Parameter chance: 0 to 1, spreads the nodes of a cluster that fail together.
+    /// - Returns: how long to wait before trying again: twice as long each time, up to 30 s, less up to a quarter.
+    public mutating func failed(chance: Double) -> Duration {
+        failures = min(failures + 1, 16)
+        let wait = min(Self.firstRetry * (1 << (failures - 1)), Self.longestRetry)
+        return wait - wait * (chance / 4)
+    }
+}

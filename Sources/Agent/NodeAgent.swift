@@ -1,0 +1,90 @@
+public import KubernetesAPI
+public import Logging
+public import NFTablesKernel
+
+/// The loop: changes in, plans, one transaction, and again.
+///
+/// One task runs it and owns the writer. Sources put changes into the inbox from wherever they are.
+public final class NodeAgent<Kernel: RuleKernel> {
+    private var planner: Planner
+    private let writer: RulesetWriter<Kernel>
+    private let inbox: ChangeInbox
+    private let logger: Logger
+    private var pacing = CommitPacing()
+    private let clock = ContinuousClock()
+
+    public init(nodeName: String, kernel: Kernel, inbox: ChangeInbox, logger: Logger) {
+        planner = Planner(nodeName: nodeName)
+        writer = RulesetWriter(nodeName: nodeName, kernel: kernel)
+        self.inbox = inbox
+        self.logger = logger
+    }
+
+    /// Puts the sources' first word in force: tables that stand are read, and only what differs is changed.
+    ///
+    /// - Throws: the kernel's word when it could not be done; what stood before stands.
+    public func start(_ objects: [ClusterObject]) throws(KernelError) {
+        planner.apply(objects)
+        let began = clock.now
+        _ = try commit(began: began)
+        logger.info(
+            "serving",
+            metadata: ["services": "\(planner.serviceCount)", "endpoints": "\(planner.endpointCount)"])
+    }
+
+    /// Follows the inbox until its signals end or the task is cancelled. The rules stay.
+    public func run() async {
+        for await _ in inbox.signals {
+            if Task.isCancelled { return }
+            let changes = inbox.take()
+            for problem in changes.problems { logger.warning("\(problem)") }
+            planner.apply(changes.objects)
+            let began = clock.now
+            do throws(KernelError) {
+                let isWritten = try commit(began: began)
+                guard isWritten else { continue }
+                // While this waits, changes gather in the inbox.
+                let pause = pacing.succeeded(took: clock.now - began)
+                try? await Task.sleep(for: pause, clock: clock)
+            } catch {
+                let pause = pacing.failed(chance: Double.random(in: 0...1))
+                logger.error(
+                    "not in force, the rules from before stay; trying again in \(pause.milliseconds) ms",
+                    metadata: ["error": "\(error)"])
+                try? await Task.sleep(for: pause, clock: clock)
+                inbox.wake()
+            }
+        }
+    }
+
+    /// - Returns: whether the kernel had anything to do.
+    private func commit(began: ContinuousClock.Instant) throws(KernelError) -> Bool {
+        let step = planner.step()
+        for problem in step.newProblems { logger.warning("\(problem)") }
+        for problem in step.pastProblems { logger.info("solved: \(problem)") }
+        let report = try writer.write(step.plans, networks: planner.networks)
+        for problem in report.problems { logger.warning("\(problem)") }
+        if let error = report.repairedAfter {
+            logger.warning(
+                "a transaction failed; the tables were read and put right", metadata: ["error": "\(error)"])
+        }
+        guard report.messages > 0 || report.compared else { return false }
+        logger.info(
+            report.messages > 0 ? "in force" : "in force: nothing to change",
+            metadata: [
+                "services": "\(step.plans.count)", "messages": "\(report.messages)",
+                "bytes": "\(report.bytes)",
+                "ms": "\((clock.now - began).milliseconds)",
+            ])
+        return true
+    }
+}
+
+extension Duration {
+    /// In milliseconds, to the microsecond.
+    public var milliseconds: Double {
+        let (seconds, attoseconds) = components
+        let microseconds = Double(seconds) * 1e6 + (Double(attoseconds) / 1e12).rounded()
+        return microseconds / 1000
+    }
+}

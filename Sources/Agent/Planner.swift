@@ -1,0 +1,48 @@
+public import IPAddressing
+public import KubernetesAPI
+public import ServiceModel
+
+/// The cluster's state with the plans that follow from it: what a dry run and the loop both begin with.
+public struct Planner: Sendable {
+    private var state: ClusterState
+    private var problems = ProblemRegister()
+
+    /// The plans of the Services that changes touched, and what was found on the way.
+    public struct Step: Sendable {
+        public var plans: [(name: ObjectName, plan: ServicePlan?)] = []
+        public var newProblems: [ObjectProblem] = []
+        public var pastProblems: [ObjectProblem] = []
+    }
+
+    public init(nodeName: String) {
+        state = ClusterState(nodeName: nodeName)
+    }
+
+    /// Networks that Services' addresses come from.
+    public var networks: [IPNetwork] { state.serviceNetworks }
+    public var serviceCount: Int { state.serviceCount }
+    public var endpointCount: Int { state.endpointCount }
+
+    public mutating func apply(_ objects: [ClusterObject.Key: ClusterObject?]) {
+        for (key, object) in objects {
+            if let object { state.upsert(object) } else { state.remove(key) }
+        }
+    }
+
+    public mutating func apply(_ objects: [ClusterObject]) {
+        for object in objects { state.upsert(object) }
+    }
+
+    /// Plans what the changes since the last call touched.
+    public mutating func step() -> Step {
+        var step = Step()
+        for name in state.takeDirty().sorted() {
+            let (plan, found) = state.plan(for: name)
+            step.plans.append((name, plan))
+            let (new, over) = problems.update(name, found)
+            step.newProblems += new
+            step.pastProblems += over
+        }
+        return step
+    }
+}

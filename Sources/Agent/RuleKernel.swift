@@ -1,0 +1,54 @@
+import Glibc
+public import NFTables
+public import NFTablesKernel
+
+/// What the loop asks of nf_tables: the kernel's own, or one in a test that refuses on purpose.
+public protocol RuleKernel {
+    /// See `Connection.commit`.
+    func commit(_ operations: [Operation]) throws(KernelError) -> CommitSummary
+    /// See `Connection.table`.
+    func table(_ id: TableID) throws(KernelError) -> Table?
+    /// See `Connection.elements`.
+    func elements(of set: String, in table: TableID) throws(KernelError) -> [Element]
+    /// Whether it knows `destroy element` (Linux 6.3).
+    var canDestroyElements: Bool { get }
+}
+
+extension Connection: RuleKernel {
+    public var canDestroyElements: Bool { KernelRelease.running >= KernelRelease(6, 3) }
+}
+
+/// The release of a kernel (`uname -r`), as far as it says what the kernel can do.
+public struct KernelRelease: Sendable, Comparable, CustomStringConvertible {
+    public let major: Int
+    public let minor: Int
+
+    public init(_ major: Int, _ minor: Int) {
+        self.major = major
+        self.minor = minor
+    }
+
+    /// Reads `6.1.0-18-amd64`; nil without two leading numbers.
+    public init?(_ release: String) {
+        let parts = release.split(whereSeparator: { !$0.isNumber }).prefix(2).compactMap { Int($0) }
+        guard parts.count == 2, release.first?.isNumber == true else { return nil }
+        self.init(parts[0], parts[1])
+    }
+
+    /// The oldest that Sluice runs on.
+    public static let oldest = KernelRelease(5, 13)
+
+    /// The running one.
+    public static let running: KernelRelease = {
+        var names = utsname()
+        uname(&names)
+        let release = withUnsafeBytes(of: names.release) { bytes in
+            String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        }
+        return KernelRelease(release) ?? oldest
+    }()
+
+    public static func < (a: Self, b: Self) -> Bool { (a.major, a.minor) < (b.major, b.minor) }
+
+    public var description: String { "\(major).\(minor)" }
+}

@@ -1,0 +1,128 @@
+public import IPAddressing
+public import KubernetesAPI
+import NFTables
+public import NFTablesKernel
+import Ruleset
+public import ServiceModel
+
+/// What one write did.
+public struct WriteReport: Sendable, Equatable {
+    /// Services that can't be programmed as asked.
+    public var problems: [ObjectProblem] = []
+    public var operations = 0
+    /// Netlink messages, those that begin and end a batch among them.
+    public var messages = 0
+    public var bytes = 0
+    /// The kernel's tables were read and compared.
+    public var compared = false
+    /// A transaction was refused or lost, and the kernel was put right afterwards.
+    public var repairedAfter: KernelError?
+}
+
+/// Brings the kernel to what plans of Services ask for: the one writer of Sluice's tables.
+///
+/// What the kernel holds is known from what was committed. Where that is in doubt (at the start, after any error), the
+/// tables are read and the difference is committed. A transaction is whole or nothing, so whatever fails, the rules
+/// that stood before stay.
+public final class RulesetWriter<Kernel: RuleKernel> {
+    private var compiler: RulesetCompiler
+    private let kernel: Kernel
+    private var isInDoubt = true
+    private var isFirst = true
+    /// Plans that came before the kernel's tables could be read.
+    private var pending: [ObjectName: ServicePlan?] = [:]
+
+    /// How often affinity entries that lead to endpoints which left are looked for after a commit.
+    private static var purgeRounds: Int { 3 }
+
+    public init(nodeName: String, kernel: Kernel) {
+        compiler = RulesetCompiler(nodeName: nodeName)
+        self.kernel = kernel
+    }
+
+    /// Takes new plans (nil: nothing to serve any more) and networks, and commits what they change.
+    ///
+    /// - Throws: the kernel's last word when the change is not in force. The plans are kept: the next call, even one
+    ///   without plans, tries to put all of it in force.
+    public func write(
+        _ plans: [(name: ObjectName, plan: ServicePlan?)], networks: [IPNetwork]
+    ) throws(KernelError) -> WriteReport {
+        var report = WriteReport()
+        for (name, plan) in plans { pending.updateValue(plan, forKey: name) }
+        // The slots that pools have in the kernel must be known before any are given out.
+        var actual: [AddressFamily: Table]?
+        if isFirst {
+            actual = try readTables()
+            compiler.adopt(actual ?? [:])
+        }
+        let (delta, problems) = compiler.update(pending.map { ($0.key, $0.value) })
+        pending = [:]
+        let networkDelta = compiler.update(networks: networks)
+        report.problems = problems
+        if isFirst {
+            compiler.endAdoption()
+            isFirst = false
+        }
+        if !isInDoubt {
+            do throws(KernelError) {
+                try commit(
+                    RulesetDelta(
+                        operations: delta.operations + networkDelta.operations,
+                        purges: delta.purges + networkDelta.purges), &report)
+                return report
+            } catch {
+                isInDoubt = true
+                report.repairedAfter = error
+            }
+        }
+        report.compared = true
+        let tables: [AddressFamily: Table]
+        if let actual { tables = actual } else { tables = try readTables() }
+        try commit(compiler.repair(tables), &report)
+        isInDoubt = false
+        return report
+    }
+
+    private func readTables() throws(KernelError) -> [AddressFamily: Table] {
+        var result: [AddressFamily: Table] = [:]
+        for family in AddressFamily.allCases {
+            if let table = try kernel.table(ObjectNames.tableID(family)) { result[family] = table }
+        }
+        return result
+    }
+
+    private func commit(_ delta: RulesetDelta, _ report: inout WriteReport) throws(KernelError) {
+        var operations = delta.operations
+        for purge in delta.purges { operations += try purgeOperations(purge) }
+        try commit(operations, &report)
+        // A packet that arrived while the kernel worked through the transaction may have written an old entry after
+        // the old ones went. Packets that meet the new rules can't, so this ends after one look that finds nothing.
+        for _ in 0..<Self.purgeRounds {
+            var late: [Operation] = []
+            for purge in delta.purges { late += try purgeOperations(purge) }
+            guard !late.isEmpty else { return }
+            try commit(late, &report)
+        }
+    }
+
+    private func commit(_ operations: [Operation], _ report: inout WriteReport) throws(KernelError) {
+        guard !operations.isEmpty else { return }
+        let summary = try kernel.commit(operations)
+        report.operations += operations.count
+        report.messages += summary.messages
+        report.bytes += summary.bytes
+    }
+
+    /// Removes the stale entries of an affinity map as it is now.
+    ///
+    /// An entry can expire between reading and removing. Where the kernel can't remove what may be gone, the map is
+    /// emptied and the living entries are put back with the time they have left.
+    private func purgeOperations(_ purge: AffinityPurge) throws(KernelError) -> [Operation] {
+        let elements = try kernel.elements(of: purge.map, in: purge.table)
+        let stale = elements.filter(purge.isStale)
+        guard !stale.isEmpty else { return [] }
+        if kernel.canDestroyElements { return [.destroyElements(purge.table, set: purge.map, stale)] }
+        let living = elements.filter { !purge.isStale($0) }
+        return [.flushSet(purge.table, set: purge.map), .addElements(purge.table, set: purge.map, living)]
+    }
+}

@@ -1,0 +1,32 @@
+import Agent
+import ArgumentParser
+import Logging
+import NFTables
+import NFTablesKernel
+
+struct CleanupCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cleanup",
+        abstract: "Remove the tables that Sluice made, and nothing else.",
+        discussion: "Connections that are open stay open; new ones to Services are not served any more.")
+
+    @OptionGroup(title: "Logging")
+    var log: LogOptions
+
+    func run() throws {
+        let logger = log.makeLogger()
+        do {
+            let removed = try Cleanup.run(Preflight.connect())
+            logger.info(
+                removed.isEmpty
+                    ? "nothing to remove"
+                    : "removed tables \(removed.map(\.description).joined(separator: " and "))")
+        } catch let error as PreflightError {
+            logger.critical("\(error)")
+            throw ExitCode.failure
+        } catch let error as KernelError {
+            logger.critical("nothing was removed", metadata: ["error": "\(error)"])
+            throw ExitCode.failure
+        }
+    }
+}

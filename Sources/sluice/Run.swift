@@ -1,0 +1,173 @@
+import Agent
+import ArgumentParser
+import Foundation
+import IPAddressing
+import KubernetesAPI
+import Logging
+import Manifests
+import NFTables
+import NFTablesKernel
+import Ruleset
+
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
+    case nft
+    case json
+}
+
+struct Run: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Program the kernel from Kubernetes objects, and follow them as they change.",
+        discussion: """
+            Reads Services, EndpointSlices, Endpoints, Nodes and ServiceCIDRs from manifests (YAML or JSON), makes the
+            nftables rules that serve them, and follows the files until SIGTERM or SIGINT. The rules stay when it ends.
+
+            With --dry-run it prints the rule set that it would program, and exits; it needs no rights and touches
+            nothing. The default output is a script that `nft -f` loads.
+
+            Examples:
+              sluice run --dry-run -f services.yaml
+              sluice run -f /etc/sluice/manifests --hostname-override node-1
+              kubectl get services,endpointslices -A -o json | sluice run --once -f -
+            """)
+
+    @Option(
+        name: .customShort("f"),
+        help: ArgumentHelp(
+            "A manifest file, a directory of them, or - for standard input. May be given more than once.",
+            valueName: "path"))
+    var paths: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "This node's name, as EndpointSlices say it. Default: the host name.", valueName: "node"))
+    var hostnameOverride: String?
+
+    @Flag(help: "Program the kernel once and exit.")
+    var once = false
+
+    @Flag(help: "Print the rule set and exit; touch nothing.")
+    var dryRun = false
+
+    @Option(help: "What a dry run prints.")
+    var output: OutputFormat?
+
+    @OptionGroup(title: "Logging")
+    var log: LogOptions
+
+    func validate() throws {
+        if paths.isEmpty {
+            throw ValidationError(
+                "Give at least one -f <path>: a manifest file, a directory, or - for standard input.")
+        }
+        if output != nil, !dryRun { throw ValidationError("--output goes with --dry-run.") }
+        if dryRun, once { throw ValidationError("--dry-run and --once exclude each other.") }
+        if let hostnameOverride, Self.nodeName(hostnameOverride).isEmpty {
+            throw ValidationError("--hostname-override is empty.")
+        }
+    }
+
+    /// Node names are lower case (kube-proxy's GetHostname).
+    static func nodeName(_ text: String) -> String {
+        text.trimmingCharacters(in: .whitespacesAndNewlines).lowercased()
+    }
+
+    func run() async throws {
+        let logger = log.makeLogger()
+        let node = Self.nodeName(hostnameOverride ?? ProcessInfo.processInfo.hostName)
+        let source = ManifestSource(paths: paths)
+        do {
+            if dryRun {
+                try printRules(source, node: node, logger: logger)
+            } else {
+                try await program(source, node: node, logger: logger)
+            }
+        } catch let error as ManifestSource.PathError {
+            logger.critical("\(error)")
+            throw ExitCode.failure
+        } catch let error as PreflightError {
+            logger.critical("\(error)")
+            throw ExitCode.failure
+        } catch let error as KernelError {
+            logger.critical("not in force, the rules from before stay", metadata: ["error": "\(error)"])
+            throw ExitCode.failure
+        }
+    }
+
+    private func load(_ source: ManifestSource, _ logger: Logger) throws -> ManifestSource.Snapshot {
+        let snapshot = try source.load()
+        for problem in snapshot.problems { logger.warning("\(problem)") }
+        if !snapshot.skipped.isEmpty {
+            let counts = snapshot.skipped.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+            logger.info(
+                "passed over objects that a service proxy doesn't read: \(counts.joined(separator: ", "))")
+        }
+        return snapshot
+    }
+
+    // MARK: Dry run
+
+    private func printRules(_ source: ManifestSource, node: String, logger: Logger) throws {
+        var planner = Planner(nodeName: node)
+        var compiler = RulesetCompiler(nodeName: node)
+        planner.apply(try load(source, logger).objects)
+        let step = planner.step()
+        let problems = step.newProblems + compiler.update(step.plans).problems
+        _ = compiler.update(networks: planner.networks)
+        for problem in problems { logger.warning("\(problem)") }
+        let tables = AddressFamily.allCases.map { compiler.table($0) }
+        var standardOutput = StandardOutput()
+        switch output ?? .nft {
+        case .nft: NFTText.print(tables, replacing: true, to: &standardOutput)
+        case .json: NFTText.print(tables, replacing: true, to: &standardOutput)
+        }
+        standardOutput.flush()
+    }
+
+    // MARK: The kernel
+
+    private func program(_ source: ManifestSource, node: String, logger: Logger) async throws {
+        let connection = try Preflight.connect()
+        let snapshot = try load(source, logger)
+        let inbox = ChangeInbox()
+        let agent = NodeAgent(nodeName: node, kernel: connection, inbox: inbox, logger: logger)
+        if once {
+            try agent.start(snapshot.objects)
+            return
+        }
+        let changes = try source.changes()
+        let signals = TerminationSignals { name in
+            logger.info("\(name): ending, the rules stay")
+            inbox.finish()
+        }
+        defer { signals.stop() }
+        do {
+            try agent.start(snapshot.objects)
+        } catch {
+            // As after any other failure: what stood stays, and it is tried again.
+            logger.error("not in force, the rules from before stay", metadata: ["error": "\(error)"])
+            inbox.wake()
+        }
+        let follower = Task {
+            for await update in changes {
+                inbox.put(upserted: update.upserted, removed: update.removed, problems: update.problems)
+            }
+        }
+        await agent.run()
+        follower.cancel()
+    }
+}
+
+/// Buffered standard output.
+struct StandardOutput: TextOutputStream {
+    private var buffer: [UInt8] = []
+
+    mutating func write(_ string: String) {
+        buffer += string.utf8
+        if buffer.count >= 1 << 16 { flush() }
+    }
+
+    mutating func flush() {
+        FileHandle.standardOutput.write(Data(buffer))
+        buffer.removeAll(keepingCapacity: true)
+    }
+}

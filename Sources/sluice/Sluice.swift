@@ -1,0 +1,30 @@
+import ArgumentParser
+
+@main
+struct Sluice: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sluice",
+        abstract: "A Kubernetes service proxy: turns Services and EndpointSlices into nftables rules.",
+        discussion: """
+            Sluice replaces kube-proxy on a node. It keeps two nftables tables, `ip sluice` and `ip6 sluice`, and
+            touches nothing else. Look at what it would do before you let it:
+
+              sluice run --dry-run -f manifests/
+
+            Exit codes: 0 done, 1 failed, 64 wrong usage.
+            """,
+        subcommands: [Run.self, CleanupCommand.self, VersionCommand.self])
+}
+
+enum Version {
+    static let number = "0.1.0"
+}
+
+struct VersionCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "version", abstract: "Print the version.")
+
+    func run() {
+        print("sluice \(Version.number)")
+    }
+}
