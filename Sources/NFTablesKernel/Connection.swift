@@ -88,10 +88,12 @@ public final class Connection {
 
     /// Sends a request and hands each message of its answer to `body`.
     ///
+    /// - Parameter attributes: the names that the request is about.
     /// - Returns: false when the objects changed while they were being dumped.
     func request(
         _ type: nf_tables_msg_types, family: Family?, flags: Int32, object: String,
-        fill: (UnsafeMutablePointer<nlmsghdr>) -> Void, _ body: (NetlinkMessage) throws(KernelError) -> Void
+        attributes: [(type: UInt32, value: String)] = [],
+        answer body: (NetlinkMessage) throws(KernelError) -> Void
     ) throws(KernelError) -> Bool {
         buffer.removeAll()
         let number = sequence
@@ -99,7 +101,7 @@ public final class Connection {
         let header = buffer.begin(
             type: UInt16(type.rawValue), family: UInt16(family?.rawValue ?? 0), flags: UInt16(flags),
             sequence: number)
-        fill(header)
+        for attribute in attributes { mnl_attr_put_strz(header, UInt16(attribute.type), attribute.value) }
         buffer.end()
         socket.drain()
         try socket.send(buffer.bytes)

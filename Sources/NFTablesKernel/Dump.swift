@@ -10,7 +10,7 @@ extension Connection {
     public func generation() throws(KernelError) -> UInt32 {
         var result: UInt32?
         _ = try request(
-            NFT_MSG_GETGEN, family: nil, flags: NLM_F_ACK, object: "the ruleset's generation", fill: { _ in }
+            NFT_MSG_GETGEN, family: nil, flags: NLM_F_ACK, object: "the ruleset's generation"
         ) { message in
             for attribute in Attributes(of: message) where attribute.type == UInt16(NFTA_GEN_ID.rawValue) {
                 result = attribute.bigEndian32
@@ -24,7 +24,7 @@ extension Connection {
     public func tables(_ family: Family? = nil) throws(KernelError) -> [TableID] {
         var result: [TableID] = []
         _ = try request(
-            NFT_MSG_GETTABLE, family: family, flags: NLM_F_DUMP, object: "tables", fill: { _ in }
+            NFT_MSG_GETTABLE, family: family, flags: NLM_F_DUMP, object: "tables"
         ) { message in
             if let table = Self.parseTable(message) { result.append(table.id) }
         }
@@ -78,7 +78,7 @@ extension Connection {
         do throws(KernelError) {
             _ = try request(
                 NFT_MSG_GETTABLE, family: id.family, flags: NLM_F_ACK, object: "table \(id)",
-                fill: { mnl_attr_put_strz($0, UInt16(NFTA_TABLE_NAME.rawValue), id.name) }
+                attributes: [(NFTA_TABLE_NAME.rawValue, id.name)]
             ) { message in
                 if let table = Self.parseTable(message), table.id == id { result = table }
             }
@@ -121,8 +121,7 @@ extension Connection {
         let id = table.id
         var chains: [String: Chain] = [:]
         let isConsistent = try request(
-            NFT_MSG_GETCHAIN, family: id.family, flags: NLM_F_DUMP, object: "chains of table \(id)",
-            fill: { _ in }
+            NFT_MSG_GETCHAIN, family: id.family, flags: NLM_F_DUMP, object: "chains of table \(id)"
         ) { message in
             guard let raw = nftnl_chain_alloc() else { return }
             defer { nftnl_chain_free(raw) }
@@ -162,7 +161,7 @@ extension Connection {
         var rules: [String: [Rule]] = [:]
         let isConsistent = try request(
             NFT_MSG_GETRULE, family: id.family, flags: NLM_F_DUMP, object: "rules of table \(id)",
-            fill: { mnl_attr_put_strz($0, UInt16(NFTA_RULE_TABLE.rawValue), id.name) }
+            attributes: [(NFTA_RULE_TABLE.rawValue, id.name)]
         ) { message in
             guard let raw = nftnl_rule_alloc() else { return }
             defer { nftnl_rule_free(raw) }
@@ -195,7 +194,7 @@ extension Connection {
         var sets: [String: NamedSet] = [:]
         let isConsistent = try request(
             NFT_MSG_GETSET, family: id.family, flags: NLM_F_DUMP, object: "sets of table \(id)",
-            fill: { mnl_attr_put_strz($0, UInt16(NFTA_SET_TABLE.rawValue), id.name) }
+            attributes: [(NFTA_SET_TABLE.rawValue, id.name)]
         ) { message in
             guard let raw = nftnl_set_alloc() else { return }
             defer { nftnl_set_free(raw) }

@@ -48,10 +48,9 @@ extension Connection {
         let isConsistent = try request(
             NFT_MSG_GETSETELEM, family: table.family, flags: NLM_F_DUMP,
             object: "elements of \(table) \(set)",
-            fill: { header in
-                mnl_attr_put_strz(header, UInt16(NFTA_SET_ELEM_LIST_TABLE.rawValue), table.name)
-                mnl_attr_put_strz(header, UInt16(NFTA_SET_ELEM_LIST_SET.rawValue), set)
-            }
+            attributes: [
+                (NFTA_SET_ELEM_LIST_TABLE.rawValue, table.name), (NFTA_SET_ELEM_LIST_SET.rawValue, set),
+            ]
         ) { message in
             for list in Attributes(of: message)
             where list.type == UInt16(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue) {
