@@ -144,6 +144,6 @@ extension Rule {
     ///
     /// - Parameter sets: those whose data is loaded into a concatenation or by `update`; the rest may be left out.
     public init(_ statements: [Statement], sets: [String: NamedSet] = [:], comment: String? = nil) {
-        self.init(Assembler.assemble(statements, sets: sets), comment: comment)
+        self.init(expressions: Assembler.assemble(statements, sets: sets), comment: comment)
     }
 }

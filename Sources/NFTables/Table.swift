@@ -6,7 +6,7 @@ public struct Rule: Sendable {
     /// The kernel's number for this rule in its table, once it is there. Not part of what makes two rules equal.
     public var handle: UInt64?
 
-    public init(_ expressions: [Expression], comment: String? = nil, handle: UInt64? = nil) {
+    public init(expressions: [Expression], comment: String? = nil, handle: UInt64? = nil) {
         self.expressions = expressions
         self.comment = comment
         self.handle = handle

@@ -181,7 +181,7 @@ extension Connection {
             let data = nftnl_rule_get_data(raw, UInt16(NFTNL_RULE_USERDATA.rawValue), &length)
             rules[String(cString: chain), default: []].append(
                 Rule(
-                    expressions,
+                    expressions: expressions,
                     comment: Self.comment(data, length, UInt8(NFTNL_UDATA_RULE_COMMENT.rawValue)),
                     handle: nftnl_rule_get_u64(raw, UInt16(NFTNL_RULE_HANDLE.rawValue))))
         }

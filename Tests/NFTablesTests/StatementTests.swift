@@ -175,8 +175,8 @@ struct StatementTests {
         let table = table()
         #expect(Assembler.assemble(statements, sets: table.sets) == instructions)
         #expect(Syntax.statements(of: instructions, family: .ip, sets: table.sets) == statements)
-        #expect(NFTText.rule(Rule(instructions), in: table) == text)
-        #expect(Syntax.isExact(Rule(instructions), in: table))
+        #expect(NFTText.rule(Rule(expressions: instructions), in: table) == text)
+        #expect(Syntax.isExact(Rule(expressions: instructions), in: table))
     }
 
     @Test("the ports of an IPv6 translation lie behind its four address registers")
@@ -206,20 +206,24 @@ struct StatementTests {
 
     @Test("instructions outside of nft's grammar are printed as a comment, never as another rule")
     func opaque() {
-        let misplaced = Rule([
+        let misplaced = Rule(expressions: [
             .ipDaddr(into: 0), .thDport(into: 1), .lookup(set: "services", key: 0, .verdict),
         ])
         let text = NFTText.rule(misplaced, in: table())
         #expect(text.hasPrefix("# "))
         #expect(text.contains("@services"))
         #expect(!Syntax.isExact(misplaced, in: table()))
-        let unknown = Rule([.ipDaddr(into: 0), .lookup(set: "nowhere", key: 0, .membership), .verdict(.drop)])
+        let unknown = Rule(expressions: [
+            .ipDaddr(into: 0), .lookup(set: "nowhere", key: 0, .membership), .verdict(.drop),
+        ])
         #expect(NFTText.rule(unknown, in: table()).hasPrefix("# "))
     }
 
     @Test("a load that no statement uses is noticed")
     func unused() {
-        #expect(!Syntax.isExact(Rule([.ipDaddr(into: 0), .verdict(.drop)]), in: table()))
-        #expect(!Syntax.isExact(Rule([.l4proto(into: 3), .compare(3, .equal, Self.tcp)]), in: table()))
+        #expect(!Syntax.isExact(Rule(expressions: [.ipDaddr(into: 0), .verdict(.drop)]), in: table()))
+        #expect(
+            !Syntax.isExact(
+                Rule(expressions: [.l4proto(into: 3), .compare(3, .equal, Self.tcp)]), in: table()))
     }
 }
