@@ -126,7 +126,7 @@ struct Machine {
                 guard let address = node.masqueradeAddress(view.tuple.source.address.family) else {
                     return .verdict(.drop)
                 }
-                nat = NATRequest(isDestination: false, address: address, port: nil, isMasquerade: true)
+                nat = NATRequest(isDestination: false, address: address, port: nil)
                 return .verdict(.accept)
             case .reject(.tcpReset): return view.tuple.protocol == .tcp ? .refused(.reset) : .silentlyDropped
             case .reject(.unreachable(let code)): return .refused(.unreachable(code: code))
@@ -283,7 +283,6 @@ struct NATRequest {
     var isDestination: Bool
     var address: IPAddress?
     var port: UInt16?
-    var isMasquerade = false
 }
 
 /// The bytes that payload expressions read.

@@ -126,8 +126,9 @@ public struct PacketSimulator: Sendable {
         if tuple.destination == packet.destination, tuple.source == packet.source {
             return .untouched(to: tuple.destination, source: tuple.source)
         }
-        let isMasqueraded = tuple.source != packet.source
-        return .delivered(to: tuple.destination, source: tuple.source, masqueraded: isMasqueraded)
+        return .delivered(
+            to: tuple.destination, source: tuple.source,
+            masqueraded: passage.connection.status.contains(.snat))
     }
 
     /// A base chain, or the place where NAT happens, at a hook.
