@@ -61,6 +61,12 @@ let package = Package(
             name: "ManifestsTests", dependencies: ["Manifests", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
         .testTarget(name: "NFTablesTests", dependencies: ["NFTables"], swiftSettings: strict),
+        .target(
+            name: "PacketSimulator", dependencies: ["NFTables", "IPAddressing"],
+            path: "Tests/Support/PacketSimulator", swiftSettings: strict),
+        .testTarget(
+            name: "PacketSimulatorTests", dependencies: ["PacketSimulator", "NFTables", "IPAddressing"],
+            swiftSettings: strict),
         .testTarget(
             name: "NFTablesKernelTests", dependencies: ["NFTables", "NFTablesKernel", "TestNetwork"],
             swiftSettings: strict),

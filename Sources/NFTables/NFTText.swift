@@ -136,17 +136,11 @@ public enum NFTText {
     }
 
     private static func writeFlags(of set: NamedSet, to buffer: inout TextBuffer) {
-        let names: [(flag: NamedSet.Flags, name: StaticString)] = [
-            (.constant, "constant"), (.dynamic, "dynamic"), (.interval, "interval"), (.timeout, "timeout"),
-        ]
         // nft sets the timeout flag by itself where there is a timeout, and prints none then.
-        let shown = names.filter {
-            set.flags.contains($0.flag)
-                && !($0.flag == .timeout && set.timeout != nil && set.flags == .timeout)
-        }
+        let shown = set.timeout != nil && set.flags == .timeout ? [] : set.flags.names
         for (index, flag) in shown.enumerated() {
             buffer += index == 0 ? "\t\tflags " : ","
-            buffer += flag.name
+            buffer += flag
         }
         if !shown.isEmpty { buffer += "\n" }
     }

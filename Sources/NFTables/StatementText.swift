@@ -165,20 +165,18 @@ struct StatementText {
             }
         }
         write(inner, to: &buffer)
-        let set = RegisterValue(zip(mask.bytes, xor.bytes).map { ~$0 & $1 })
-        let flipped = RegisterValue(zip(mask.bytes, xor.bytes).map { $0 & $1 })
-        let kept = RegisterValue(zip(mask.bytes, set.bytes).map { $0 | $1 })
-        if !kept.isAllOnes {
+        let parts = BitwiseParts(mask: mask, xor: xor)
+        if !parts.kept.isAllOnes {
             buffer += " & "
-            constant(kept)
+            constant(parts.kept)
         }
-        if !set.isZero {
+        if !parts.set.isZero {
             buffer += " | "
-            constant(set)
+            constant(parts.set)
         }
-        if !flipped.isZero {
+        if !parts.flipped.isZero {
             buffer += " ^ "
-            constant(flipped)
+            constant(parts.flipped)
         }
     }
 
@@ -186,10 +184,7 @@ struct StatementText {
         _ result: Expression.FIBResult, _ flags: Expression.FIBFlags, to buffer: inout TextBuffer
     ) {
         buffer += "fib "
-        let names: [(bit: UInt32, name: StaticString)] = [
-            (1, "saddr"), (2, "daddr"), (4, "mark"), (8, "iif"), (16, "oif"),
-        ]
-        ValueText.writeFlags(flags.rawValue, names, separator: " . ", to: &buffer)
+        ValueText.writeFlags(flags.rawValue, Self.fibFlagNames, separator: " . ", to: &buffer)
         switch result {
         case .outputInterface: buffer += " oif"
         case .outputInterfaceName: buffer += " oifname"
@@ -246,8 +241,7 @@ struct StatementText {
     private func write(_ flags: Expression.NATFlags, to buffer: inout TextBuffer) {
         guard !flags.isEmpty else { return }
         buffer += " "
-        ValueText.writeFlags(
-            flags.rawValue, [(4, "random"), (16, "fully-random"), (8, "persistent")], to: &buffer)
+        ValueText.writeFlags(flags.rawValue, Self.natFlagNames, to: &buffer)
     }
 
     private func write(_ rejection: Expression.Rejection, to buffer: inout TextBuffer) {
@@ -266,6 +260,16 @@ struct StatementText {
             }
         }
     }
+
+    /// `NFTA_FIB_F_*`
+    static let fibFlagNames: [(bit: UInt32, name: StaticString)] = [
+        (1, "saddr"), (2, "daddr"), (4, "mark"), (8, "iif"), (16, "oif"),
+    ]
+
+    /// `NF_NAT_RANGE_*`
+    static let natFlagNames: [(bit: UInt32, name: StaticString)] = [
+        (4, "random"), (16, "fully-random"), (8, "persistent"),
+    ]
 
     /// Codes of ICMP type 3 (RFC 792, RFC 1812) that nft names.
     static let icmpCodes: [UInt8: String] = [
