@@ -10,7 +10,7 @@ enum TableDiff {
     static func difference(from actual: Table?, to wanted: Table, order: [String] = []) -> [Operation] {
         guard let actual else { return creation(of: wanted, order: order) }
         guard actual.comment == wanted.comment, canChange(actual, into: wanted) else {
-            // A set's type or a chain's hook can't be changed where it stands.
+            // A set's type or a chain's hook can't be changed where it stands, and a dormant table does nothing.
             return [.deleteTable(wanted.id)] + creation(of: wanted, order: order)
         }
         var changes = Changeset(wanted.id)
@@ -48,7 +48,11 @@ enum TableDiff {
         return [.addTable(table.id, comment: table.comment)] + changes.operations
     }
 
+    /// `NFT_TABLE_F_DORMANT`.
+    private static let dormant: UInt32 = 0x1
+
     private static func canChange(_ actual: Table, into wanted: Table) -> Bool {
+        guard actual.flags & dormant == 0 else { return false }
         for (name, set) in wanted.sets {
             if let before = actual.sets[name], before != set { return false }
         }

@@ -135,24 +135,27 @@ struct Run: AsyncParsableCommand {
             return
         }
         let changes = try source.changes()
-        let signals = TerminationSignals { name in
-            logger.info("\(name): ending, the rules stay")
-            inbox.finish()
-        }
-        defer { signals.stop() }
-        do {
-            try agent.start(snapshot.objects)
-        } catch {
-            // As after any other failure: what stood stays, and it is tried again.
-            logger.error("not in force, the rules from before stay", metadata: ["error": "\(error)"])
-            inbox.wake()
-        }
         let follower = Task {
             for await update in changes {
                 inbox.put(upserted: update.upserted, removed: update.removed, problems: update.problems)
             }
         }
-        await agent.run()
+        let work = Task {
+            do throws(KernelError) {
+                try agent.start(snapshot.objects)
+            } catch {
+                // As after any other failure: what stood stays, and it is tried again.
+                logger.error("not in force, the rules from before stay", metadata: ["error": "\(error)"])
+                inbox.wake()
+            }
+            await agent.run()
+        }
+        let signals = TerminationSignals { name in
+            logger.info("\(name): ending, the rules stay")
+            work.cancel()
+        }
+        await work.value
+        signals.stop()
         follower.cancel()
     }
 }
