@@ -88,9 +88,9 @@ struct ManifestScanner: Sendable {
         return changes.sorted { $0.file < $1.file }
     }
 
-    /// Has the next scan read these files again.
+    /// Has the next scan look at these files again, also at those that were gone.
     mutating func forget(_ files: [FileID]) {
-        for file in files where stamps[file] != nil { stamps[file] = Known(stamp: nil) }
+        for file in files { stamps[file] = Known(stamp: nil) }
     }
 
     /// What has changed in one file; nil when nothing has, as far as can be told.

@@ -82,7 +82,7 @@ public final class ManifestSource: Sendable {
     /// by the files. The sequence ends, and its file descriptors are closed, when the reader's task is
     /// cancelled or its iterator goes.
     ///
-    /// - Throws: `PathError` when the kernel refuses an inotify instance or an pipe.
+    /// - Throws: `PathError` when the kernel refuses an inotify instance or a pair of sockets.
     public func changes() throws(PathError) -> some AsyncSequence<Update, Never> & Sendable {
         let canceller = try Canceller()
         // The signal says only that there is something; what, is worked out when the reader asks.

@@ -126,6 +126,20 @@ struct MalformedTests {
         #expect(lines(lists + String(repeating: "]}", count: 100)).count == 1)
     }
 
+    @Test("in large JSON, where no line is looked for, a fault still has object and field")
+    func largeJSON() {
+        let filler = String(repeating: " ", count: 9 << 20)
+        let text =
+            #"{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Service","#
+            + #""metadata":{"name":"web"},"spec":{"clusterIP":"x"}}]"# + filler
+        #expect(
+            lines(text + "}") == [
+                "f.yaml: Service default/web: spec.clusterIP: \"x\" is not an IP address; "
+                    + "this Service is not served"
+            ])
+        #expect(lines(text) == ["f.yaml: not JSON (the line is looked for in files up to 8 MiB)"])
+    }
+
     @Test("no input gets a control character or a second line into a message")
     func controlCharacters() {
         let evil = #""a\nERROR: all is lost\u001b[31m\u2028\"""#
