@@ -162,9 +162,9 @@ struct FollowingTests {
             try sandbox.write("..\(number)/a.yaml", serviceYAML(name))
             try sandbox.link("..data_tmp", to: "..\(number)")
             try sandbox.rename("..data_tmp", "..data")
-            try sandbox.remove("..\(number - 1)")
             #expect(await follower.wait(for: name))
             #expect(await fileFollower.wait(for: name))
+            try sandbox.remove("..\(number - 1)")
         }
         #expect(follower.problems == [])
         #expect(fileFollower.problems == [])
