@@ -57,8 +57,9 @@ private struct Parse {
                 return
             } catch {
                 // Perhaps YAML's flow style, which starts the same; if not, YAML's error has the line.
-                guard data.count <= ManifestParser.lineSearchLimit else {
-                    fail(jsonLine(error), "not JSON")
+                let limit = ManifestParser.lineSearchLimit
+                guard data.count <= limit else {
+                    fail(nil, "not JSON (the line is looked for in files up to \(limit >> 20) MiB)")
                     return
                 }
             }
@@ -82,13 +83,7 @@ private struct Parse {
     }
 
     private mutating func runYAML(_ text: String) {
-        var items: [(number: Int, item: ManifestItem, document: YAMLDocument)] = []
         var count = 0
-        defer {
-            for (number, item, document) in items {
-                add(item, document: count > 1 ? number : nil, lines: document)
-            }
-        }
         do {
             // No file has more nodes than bytes, unless by aliases, and those that are in use are few.
             let nodeLimit = text.utf8.count + 100_000
@@ -99,7 +94,7 @@ private struct Parse {
                 if document.isEmpty { continue }
                 do throws(YAMLDocument.Refusal) {
                     let json = try document.json(nodeLimit: nodeLimit)
-                    items.append((count, item(json), document))
+                    add(item(json), document: count, lines: document)
                 } catch {
                     fail(error.line, error.message, document: count)
                 }
@@ -110,6 +105,10 @@ private struct Parse {
         } catch {
             fail(nil, "not YAML")
         }
+        guard count <= 1 else { return }
+        // The one document of a file needs no number.
+        for index in result.entries.indices { result.entries[index].document = nil }
+        for index in result.problems.indices { result.problems[index].document = nil }
     }
 
     private func item(_ json: [UInt8]) -> ManifestItem {
@@ -146,14 +145,6 @@ private struct Parse {
         }
         result.refused.formUnion(item.refused)
         result.skipped.merge(item.skipped, uniquingKeysWith: +)
-    }
-
-    /// The line that Foundation's JSON parser names in its description, the one place it has it.
-    private func jsonLine(_ error: any Error) -> Int? {
-        guard case DecodingError.dataCorrupted(let context) = error else { return nil }
-        let text = String(describing: context.underlyingError)
-        guard let match = text.firstMatch(of: /line ([0-9]+)/) else { return nil }
-        return Int(match.1)
     }
 }
 

@@ -88,6 +88,11 @@ struct ManifestScanner: Sendable {
         return changes.sorted { $0.file < $1.file }
     }
 
+    /// Has the next scan look at these files again, also at those that were gone.
+    mutating func forget(_ files: [FileID]) {
+        for file in files { stamps[file] = Known(stamp: nil) }
+    }
+
     /// What has changed in one file; nil when nothing has, as far as can be told.
     private mutating func read(
         _ id: FileID, isForced: Bool, isUnfinished: Bool, isStrict: Bool
@@ -148,7 +153,7 @@ extension ManifestScanner {
     }
 
     /// True when `paths` has the file, under its own name or that of what it links to.
-    private static func touches(_ paths: Set<String>, _ file: String) -> Bool {
+    static func touches(_ paths: Set<String>, _ file: String) -> Bool {
         if paths.isEmpty { return false }
         return paths.contains(absolute(file)) || resolved(file).map(paths.contains) ?? false
     }

@@ -82,13 +82,15 @@ public final class ManifestSource: Sendable {
     /// by the files. The sequence ends, and its file descriptors are closed, when the reader's task is
     /// cancelled or its iterator goes.
     ///
-    /// - Throws: `PathError` when the kernel refuses an inotify instance or an pipe.
+    /// - Throws: `PathError` when the kernel refuses an inotify instance or a pair of sockets.
     public func changes() throws(PathError) -> some AsyncSequence<Update, Never> & Sendable {
         let canceller = try Canceller()
         // The signal says only that there is something; what, is worked out when the reader asks.
         let (signals, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         signal.onTermination = { _ in canceller.cancel() }
-        let watcher = try DirectoryWatcher(canceller: canceller)
+        var watcher = try DirectoryWatcher(canceller: canceller)
+        // From here on nothing is missed, whenever the thread gets to run.
+        _ = watcher.follow(WatchPlan(paths: paths))
         let box = Mutex<DirectoryWatcher?>(watcher)
         let thread = Thread { [self] in
             guard var watcher = box.withLock({ $0.take() }) else { return }
@@ -104,19 +106,27 @@ public final class ManifestSource: Sendable {
     /// Follows the files until cancelled.
     private func follow(_ watcher: inout DirectoryWatcher, _ signal: () -> Void) {
         var tracker = EventTracker()
-        // What changed between `load` and now; from here on the watches are there.
+        // What changed between `load` and the watching.
+        guard let events = watcher.wait(milliseconds: 0) else { return }
+        for event in events { tracker.note(event) }
         rescan(&watcher, &tracker, signal)
-        while let events = watcher.wait(milliseconds: -1) {
+        while let events = watcher.wait(milliseconds: tracker.isDue ? Self.quietMilliseconds : -1) {
             for event in events { tracker.note(event) }
             guard tracker.isDue else { continue }
-            let deadline = ContinuousClock.now + Self.longestDelay
-            while ContinuousClock.now < deadline {
-                guard let more = watcher.wait(milliseconds: Self.quietMilliseconds) else { return }
-                if more.isEmpty { break }
-                for event in more { tracker.note(event) }
-            }
+            guard settle(&watcher, &tracker) else { return }
             rescan(&watcher, &tracker, signal)
         }
+    }
+
+    /// Takes events until none comes for a while; false when cancelled.
+    private func settle(_ watcher: inout DirectoryWatcher, _ tracker: inout EventTracker) -> Bool {
+        let deadline = ContinuousClock.now + Self.longestDelay
+        while ContinuousClock.now < deadline {
+            guard let events = watcher.wait(milliseconds: Self.quietMilliseconds) else { return false }
+            if events.isEmpty { break }
+            for event in events { tracker.note(event) }
+        }
+        return true
     }
 
     private func rescan(
@@ -125,11 +135,22 @@ public final class ManifestSource: Sendable {
         // A directory that appears may be filled before its watch is set: then the plan after the scan
         // is another one, and the scan is done again. A bound, in case it changes at each look.
         var plan = WatchPlan(paths: paths)
-        for _ in 0..<4 {
+        let rounds = 4
+        for round in 1...rounds {
             let failures = watcher.follow(plan)
             let forced = tracker.takeForced()
-            let changes = scanner.withLock { scanner in
+            var changes = scanner.withLock { scanner in
                 (try? scanner.scan(forced: forced, unfinished: tracker.unfinished)) ?? []
+            }
+            // What somebody began to write before it was read may be half of it, and its end is to
+            // come. The event may lag behind the fact: a file is empty before that is told.
+            if !changes.isEmpty, !settle(&watcher, &tracker) { return }
+            // A file that was begun and closed since is read once more, but not for ever.
+            let again = round < rounds ? tracker.unfinished.union(tracker.forced) : tracker.unfinished
+            let halves = changes.filter { ManifestScanner.touches(again, $0.file.path) }
+            if !halves.isEmpty {
+                scanner.withLock { $0.forget(halves.map(\.file)) }
+                changes.removeAll { change in halves.contains { $0.file == change.file } }
             }
             let isNew = state.withLock { state in
                 for (file, change) in changes { state.apply(change, to: file) }
@@ -137,7 +158,7 @@ public final class ManifestSource: Sendable {
             }
             if isNew { signal() }
             let next = WatchPlan(paths: paths)
-            if next == plan { return }
+            if next == plan && !tracker.isDue { return }
             plan = next
         }
     }

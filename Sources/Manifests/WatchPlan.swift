@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 
 /// Which directories are to be watched for the given paths, and for which names in them.
@@ -54,6 +55,15 @@ struct WatchPlan: Equatable, Sendable {
     private mutating func watchTarget(_ path: String) {
         guard let target = ManifestScanner.resolved(path), target != path else { return }
         watch(target, readsFiles: true)
+        // A link on the way may be swapped while the old target stays as it is.
+        var hop = path
+        for _ in 0..<8 {
+            guard let next = try? FileManager.default.destinationOfSymbolicLink(atPath: hop),
+                let (parent, _) = Self.split(hop)
+            else { return }
+            hop = next.hasPrefix("/") ? next : parent + "/" + next
+            watchLinks(on: hop)
+        }
     }
 
     /// Watches the links among the parents of `path`: a release directory may be swapped whole.
