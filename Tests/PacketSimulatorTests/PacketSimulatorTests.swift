@@ -303,6 +303,7 @@ struct MachineTests {
         try simulator.apply([
             .flushChain(id, chain: "web"), .addRule(id, chain: "web", Rule([.drop])),
             .flushSet(id, set: "services"),
+            .destroyElements(id, set: "cluster-ips", [Element(RegisterValue([1, 2, 3, 4]))]),
         ])
         simulator.expect(web(1)).isRefused(.reset)
     }

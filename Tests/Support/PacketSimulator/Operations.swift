@@ -80,6 +80,9 @@ extension PacketSimulator {
                 throw missing("element \(element.key) in \(name)")
             }
             table.sets[name]?.remove(elements)
+        case .destroyElements(_, let name, let elements):
+            guard table.sets[name] != nil else { throw missing("set \(name)") }
+            table.sets[name]?.remove(elements)
         }
     }
 
