@@ -12,6 +12,8 @@ public final class NodeAgent<Kernel: RuleKernel> {
     private let logger: Logger
     private var pacing = CommitPacing()
     private let clock = ContinuousClock()
+    /// How many of the Services that a commit changes are logged by name.
+    private static var namesLogged: Int { 10 }
 
     public init(nodeName: String, kernel: Kernel, inbox: ChangeInbox, logger: Logger) {
         planner = Planner(nodeName: nodeName)
@@ -69,13 +71,18 @@ public final class NodeAgent<Kernel: RuleKernel> {
                 "a transaction failed; the tables were read and put right", metadata: ["error": "\(error)"])
         }
         guard report.messages > 0 || report.compared else { return false }
-        logger.info(
+        // Commits that follow a change are everyday; the first, and those that compare, tell where things stand.
+        logger.log(
+            level: report.compared ? .info : .debug,
             report.messages > 0 ? "in force" : "in force: nothing to change",
             metadata: [
                 "services": "\(step.plans.count)", "messages": "\(report.messages)",
                 "bytes": "\(report.bytes)",
                 "ms": "\((clock.now - began).milliseconds)",
             ])
+        for (name, plan) in step.plans.prefix(Self.namesLogged) where !report.compared {
+            logger.debug(plan == nil ? "Service \(name) is gone" : "Service \(name) changed")
+        }
         return true
     }
 }

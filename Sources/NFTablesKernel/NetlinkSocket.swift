@@ -11,6 +11,8 @@ final class NetlinkSocket {
     private static let receiveSize = 1 << 16
     /// Room for the errors and acknowledgements of one batch.
     private static let receiveBuffer: Int32 = 8 << 20
+    /// Seconds after which an answer counts as lost.
+    private static let patience = 30
 
     init() throws(KernelError) {
         let descriptor = socket(
@@ -36,6 +38,9 @@ final class NetlinkSocket {
         setOption(SOL_NETLINK, NETLINK_EXT_ACK, 1)
         setOption(SOL_NETLINK, NETLINK_CAP_ACK, 1)
         setOption(SOL_SOCKET, SO_RCVBUFFORCE, Self.receiveBuffer)
+        // The kernel answers at once; an answer that doesn't come was lost, and shows up as EAGAIN.
+        var patience = timeval(tv_sec: Self.patience, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
     }
 
     deinit {

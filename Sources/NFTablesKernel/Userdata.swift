@@ -11,9 +11,6 @@ struct Userdata: Sendable, Equatable {
 
     init(bytes: [UInt8]) { self.bytes = bytes }
 
-    /// nft reads comments of up to 128 bytes with the terminating zero.
-    static let maximumComment = 127
-
     mutating func append(type: UInt8, _ value: [UInt8]) {
         precondition(value.count <= 255, "an entry of userdata holds 255 bytes at most")
         bytes.append(type)
@@ -25,19 +22,9 @@ struct Userdata: Sendable, Equatable {
         append(type: type, withUnsafeBytes(of: value) { Array($0) })
     }
 
-    /// Appends a comment, cut at a character's end when it is too long for nft.
+    /// Appends a comment in the form that nft can read and print again.
     mutating func append(type: UInt8, comment: String) {
-        append(type: type, Self.commentBytes(comment) + [0])
-    }
-
-    static func commentBytes(_ comment: String) -> [UInt8] {
-        guard comment.utf8.count > maximumComment else { return Array(comment.utf8) }
-        var kept: [UInt8] = []
-        for character in comment {
-            guard kept.count + character.utf8.count <= maximumComment else { break }
-            kept += Array(character.utf8)
-        }
-        return kept
+        append(type: type, Array(Comment.sanitized(comment).utf8) + [0])
     }
 
     /// The entries in order; nil when the bytes aren't such a list.

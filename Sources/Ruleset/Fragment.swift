@@ -32,11 +32,13 @@ struct Fragment {
         func keys() -> [RegisterValue] {
             port.addresses.map { RegisterValue($0, port.id.transport, port.port) }
         }
+        // As the kernel will give it back: names can be longer than a comment.
+        let comment = Comment.sanitized(port.id.description)
         switch port.target {
         case .direct(let endpoint):
             let data = Element.Data.value(RegisterValue(endpoint.target))
             elements[ObjectNames.direct, default: []] += keys().map {
-                Element($0, data: data, comment: port.id.description)
+                Element($0, data: data, comment: comment)
             }
             addHairpin(endpoint)
         case .pool(let pool):
@@ -47,11 +49,11 @@ struct Fragment {
             add(pool, keys(), frame)
         case .refuse:
             elements[ObjectNames.services, default: []] += keys().map {
-                Element($0, data: .verdict(.goto(ObjectNames.refuse)), comment: port.id.description)
+                Element($0, data: .verdict(.goto(ObjectNames.refuse)), comment: comment)
             }
         case .drop:
             elements[ObjectNames.services, default: []] += keys().map {
-                Element($0, data: .verdict(.drop), comment: port.id.description)
+                Element($0, data: .verdict(.drop), comment: comment)
             }
         }
     }

@@ -118,7 +118,7 @@ struct Run: AsyncParsableCommand {
         var standardOutput = StandardOutput()
         switch output ?? .nft {
         case .nft: NFTText.print(tables, replacing: true, to: &standardOutput)
-        case .json: NFTText.print(tables, replacing: true, to: &standardOutput)
+        case .json: NFTJSON.print(tables, replacing: true, to: &standardOutput)
         }
         standardOutput.flush()
     }

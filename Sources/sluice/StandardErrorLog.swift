@@ -32,7 +32,7 @@ struct StandardErrorLog: LogHandler {
     ) -> String {
         let fields = values.map { " \($0.key)=\(Self.quoted($0.value))" }.joined()
         return
-            "\(time) \(level.rawValue.padding(toLength: 7, withPad: " ", startingAt: 0)) \(Self.plain(message))\(fields)"
+            "\(time) \(level.rawValue.padding(toLength: 8, withPad: " ", startingAt: 0)) \(Self.plain(message))\(fields)"
     }
 
     private func json(

@@ -34,6 +34,16 @@ struct RoundTripTests {
         #expect(try connection.tables().isEmpty)
     }
 
+    @Test("a comment that nft could not print is written as nft can, at most 128 bytes")
+    func comments() throws {
+        let long = String(repeating: "ü", count: 100)
+        let chains = [Chain("long", comment: long), Chain("odd", comment: "a \"quoted\"\nline")]
+        let table = try readBack(chains.map { .addChain(id, $0) })
+        #expect(table.chains["long"]?.comment == String(repeating: "ü", count: 64))
+        #expect(table.chains["odd"]?.comment == "a 'quoted' line")
+        #expect(try namespace.command("nft", "list", "table", "ip", "trip").contains("a 'quoted' line"))
+    }
+
     @Test("chains keep hook, priority, policy and comment")
     func chains() throws {
         let chains = [
