@@ -14,15 +14,8 @@ public struct ClusterState: Sendable {
     private var serviceOfSlice: [ObjectName: ObjectName] = [:]
     private var nodes: [String: Node] = [:]
     private var serviceCIDRs: [String: ServiceCIDR] = [:]
-    /// Who asks for each virtual address and port, in no order.
-    private var claims: [Claim: [ObjectName]] = [:]
+    private var claims = Claims()
     private var dirty: Set<ObjectName> = []
-
-    private struct Claim: Hashable {
-        let address: IPAddress
-        let transport: TransportProtocol
-        let port: UInt16
-    }
 
     public init(nodeName: String) {
         self.nodeName = nodeName
@@ -35,9 +28,9 @@ public struct ClusterState: Sendable {
         switch object {
         case .service(let service):
             guard services[service.name] != service else { return }
-            release(service.name)
+            if let before = services[service.name] { dirty.formUnion(claims.remove(before)) }
             services[service.name] = service
-            claim(service)
+            dirty.formUnion(claims.add(service))
             dirty.insert(service.name)
         case .endpointSlice(let slice):
             if let before = serviceOfSlice[slice.name] {
@@ -48,7 +41,9 @@ public struct ClusterState: Sendable {
             slices[slice.service, default: [:]][slice.name] = slice
             dirty.insert(slice.service)
         case .node(let node):
+            let zoneBefore = zone
             nodes[node.name] = node
+            if zone != zoneBefore { dirty.formUnion(services.keys) }
         case .serviceCIDR(let cidr):
             serviceCIDRs[cidr.name] = cidr
         }
@@ -58,15 +53,16 @@ public struct ClusterState: Sendable {
     public mutating func remove(_ key: ClusterObject.Key) {
         switch key {
         case .service(let name):
-            guard services[name] != nil else { return }
-            release(name)
-            services[name] = nil
+            guard let before = services.removeValue(forKey: name) else { return }
+            dirty.formUnion(claims.remove(before))
             dirty.insert(name)
         case .endpointSlice(let name):
             guard let service = serviceOfSlice.removeValue(forKey: name) else { return }
             detach(name, from: service)
         case .node(let name):
+            let zoneBefore = zone
             nodes[name] = nil
+            if zone != zoneBefore { dirty.formUnion(services.keys) }
         case .serviceCIDR(let name):
             serviceCIDRs[name] = nil
         }
@@ -89,7 +85,7 @@ public struct ClusterState: Sendable {
     public var serviceCount: Int { services.count }
 
     /// The Services that this proxy serves.
-    public var servedServices: [ObjectName] { services.values.filter(Self.isServed).map(\.name) }
+    public var servedServices: [ObjectName] { services.values.filter(\.isServedHere).map(\.name) }
 
     /// Number of endpoint entries in all slices.
     public var endpointCount: Int {
@@ -97,6 +93,9 @@ public struct ClusterState: Sendable {
     }
 
     public var node: Node? { nodes[nodeName] }
+
+    /// This node's zone; nil when unknown.
+    private var zone: String? { nodes[nodeName]?.zone }
 
     /// The networks that ServiceCIDR objects name, in ascending order, each once.
     public var serviceNetworks: [IPNetwork] {
@@ -115,36 +114,70 @@ public struct ClusterState: Sendable {
         guard let service = services[name] else {
             return (nil, (slices[name] ?? [:]).keys.sorted().map { Self.orphan($0, of: name) })
         }
-        guard Self.isServed(service), !service.clusterIPs.isEmpty else { return (nil, []) }
+        guard service.isServedHere else { return (nil, []) }
         var plan = ServicePlan(name: name, clusterIPs: service.clusterIPs)
         var problems: [ObjectProblem] = []
         let own = slices[name].map { $0.values.sorted { $0.name < $1.name } } ?? []
-        for port in service.ports {
+        var local: Set<IPAddress> = []
+        for (index, port) in service.ports.enumerated() {
+            let frontends = frontends(of: service, port, at: index, &problems)
             for family in AddressFamily.allCases {
-                let addresses = service.clusterIPs.filter { $0.family == family }.filter { address in
-                    let claim = Claim(address: address, transport: port.transport, port: port.port)
-                    guard let holder = holder(of: claim), holder != name else { return true }
-                    problems.append(
-                        ObjectProblem(
-                            object: "Service \(name)", field: "spec.clusterIP",
-                            message:
-                                "\(AddressPort(address, port.port))/\(port.transport) belongs to Service \(holder); not served for this one"
-                        ))
-                    return false
-                }
-                guard !addresses.isEmpty else { continue }
+                let frontends = frontends.filter { $0.address == nil || $0.address?.family == family }
+                    .filter { $0.address != nil || service.serves(family) }
+                guard !frontends.isEmpty else { continue }
                 let selection = EndpointSelection(
                     slices: own, family: family, portName: port.name, transport: port.transport,
-                    nodeName: nodeName)
+                    nodeName: nodeName, zone: zone)
+                local.formUnion(selection.localReady.map(\.target.address))
                 plan.ports.append(
                     PortPlan(
                         id: ServicePortID(service: name, transport: port.transport, port: port.name),
-                        family: family, addresses: addresses, port: port.port,
-                        outcome: selection.outcome(service.internalTrafficPolicy),
+                        family: family, frontends: frontends, cluster: selection.outcome(.cluster),
+                        local: frontends.contains { $0.policy == .local } ? selection.outcome(.local) : nil,
                         affinityTimeout: service.affinityTimeout))
             }
         }
+        if service.kind == .loadBalancer, service.externalTrafficPolicy == .local {
+            plan.healthCheckPort = service.healthCheckNodePort
+            plan.localEndpoints = local.count
+        }
         return (plan, problems)
+    }
+
+    /// Where one port can be addressed to, without what another Service has.
+    private func frontends(
+        of service: Service, _ port: Service.Port, at index: Int, _ problems: inout [ObjectProblem]
+    ) -> [Frontend] {
+        var result: [Frontend] = []
+        var seen: Set<IPAddress?> = []
+        func add(_ kind: Frontend.Kind, _ address: IPAddress?, _ number: UInt16, field: String) {
+            guard seen.insert(address).inserted else { return }
+            let claim = Claim(address: address, transport: port.transport, port: number)
+            if let holder = claims.holder(of: claim, age: { services[$0]?.created }), holder != service.name {
+                let what = address.map { "\(AddressPort($0, number))" } ?? "node port \(number)"
+                problems.append(
+                    ObjectProblem(
+                        object: "Service \(service.name)", field: field,
+                        message:
+                            "\(what)/\(port.transport) belongs to Service \(holder); not served for this one")
+                )
+                return
+            }
+            let policy = kind == .clusterIP ? service.internalTrafficPolicy : service.externalTrafficPolicy
+            result.append(Frontend(kind, address, port: number, policy: policy))
+        }
+        for address in service.clusterIPs { add(.clusterIP, address, port.port, field: "spec.clusterIP") }
+        for address in service.externalIPs { add(.externalIP, address, port.port, field: "spec.externalIPs") }
+        if service.kind == .loadBalancer {
+            for address in service.loadBalancerIPs {
+                let sources = service.sources(address.family)
+                add(.loadBalancer(sources: sources), address, port.port, field: "status.loadBalancer.ingress")
+            }
+        }
+        if service.kind == .nodePort || service.kind == .loadBalancer, let number = port.nodePort {
+            add(.nodePort, nil, number, field: "spec.ports[\(index)].nodePort")
+        }
+        return result
     }
 
     private static func orphan(_ slice: ObjectName, of service: ObjectName) -> ObjectProblem {
@@ -152,46 +185,18 @@ public struct ClusterState: Sendable {
             object: "EndpointSlice \(slice)", field: "metadata.labels[kubernetes.io/service-name]",
             message: "there is no Service \(service); its endpoints are used by nothing")
     }
+}
 
-    /// Statement 1.
-    private static func isServed(_ service: Service) -> Bool {
-        service.proxyName == nil && !service.isHeadless && service.kind != .externalName
-    }
+extension Service {
+    /// Whether it has an address of the family, so that its node ports are there as well.
+    fileprivate func serves(_ family: AddressFamily) -> Bool { clusterIPs.contains { $0.family == family } }
 
-    // MARK: Claims
-
-    private static func claims(of service: Service) -> [Claim] {
-        guard isServed(service) else { return [] }
-        return service.clusterIPs.flatMap { address in
-            service.ports.map { Claim(address: address, transport: $0.transport, port: $0.port) }
-        }
-    }
-
-    private mutating func claim(_ service: Service) {
-        for claim in Self.claims(of: service) {
-            let others = claims[claim, default: []]
-            dirty.formUnion(others)
-            if !others.contains(service.name) { claims[claim] = others + [service.name] }
-        }
-    }
-
-    private mutating func release(_ name: ObjectName) {
-        guard let service = services[name] else { return }
-        for claim in Self.claims(of: service) {
-            claims[claim]?.removeAll { $0 == name }
-            if let others = claims[claim] {
-                if others.isEmpty { claims[claim] = nil } else { dirty.formUnion(others) }
-            }
-        }
-    }
-
-    /// The oldest of those who ask for it; by name when they are of one age or tell none.
-    private func holder(of claim: Claim) -> ObjectName? {
-        guard let names = claims[claim] else { return nil }
-        if names.count == 1 { return names[0] }
-        return names.min { a, b in
-            let (ageA, ageB) = (services[a]?.created ?? .max, services[b]?.created ?? .max)
-            return (ageA, a) < (ageB, b)
-        }
+    /// Statement 20: who may use the load balancer addresses of a family; nil: everybody.
+    fileprivate func sources(_ family: AddressFamily) -> [IPNetwork]? {
+        guard let sourceRanges else { return nil }
+        // Nothing but entries that could not be read: closed rather than open.
+        if sourceRanges.isEmpty { return [] }
+        let own = sourceRanges.filter { $0.family == family }
+        return own.isEmpty || own.contains { $0.prefixLength == 0 } ? nil : own
     }
 }

@@ -11,19 +11,28 @@ struct EndpointSelection {
         var isTerminating: Bool
         var isLocal: Bool
         var isHairpin: Bool
+        var zoneHints: [String]
+        var nodeHints: [String]
 
         /// What statement 7 falls back to.
         var isServingTerminating: Bool { isServing && isTerminating }
     }
 
     private(set) var candidates: [Candidate] = []
+    /// The ready ones that topology leaves; see `closest`.
+    private let nodeName: String
+    private let zone: String?
 
     /// Joins on (name, protocol); the same ip:port in several slices counts once, a non-terminating one wins.
+    ///
+    /// - Parameter zone: this node's, nil when unknown.
     init(
         slices: some Sequence<EndpointSlice>, family: AddressFamily, portName: String,
         transport: TransportProtocol,
-        nodeName: String
+        nodeName: String, zone: String?
     ) {
+        self.nodeName = nodeName
+        self.zone = zone
         var positions: [AddressPort: Int] = [:]
         for slice in slices where slice.family == family {
             for port in slice.ports where port.name == portName && port.transport == transport {
@@ -33,7 +42,8 @@ struct EndpointSelection {
                         target: AddressPort(endpoint.address, port.port), isReady: endpoint.isReady,
                         isServing: endpoint.isServing, isTerminating: endpoint.isTerminating,
                         isLocal: isLocal,
-                        isHairpin: isLocal || endpoint.nodeName == nil)
+                        isHairpin: isLocal || endpoint.nodeName == nil, zoneHints: endpoint.zoneHints,
+                        nodeHints: endpoint.nodeHints)
                     if let position = positions[candidate.target] {
                         if candidates[position].isTerminating, !candidate.isTerminating {
                             candidates[position] = candidate
@@ -47,10 +57,10 @@ struct EndpointSelection {
         }
     }
 
-    /// Cluster policy: the ready ones, else all that serve while they terminate.
+    /// Cluster policy: the ready ones, the closest of them; else all that serve while they terminate.
     var cluster: [Candidate] {
         let ready = candidates.filter(\.isReady)
-        return ready.isEmpty ? candidates.filter(\.isServingTerminating) : ready
+        return ready.isEmpty ? candidates.filter(\.isServingTerminating) : closest(of: ready)
     }
 
     /// Local policy: the local ready ones, else the local ones that serve while they terminate.
@@ -58,6 +68,22 @@ struct EndpointSelection {
         let here = candidates.filter(\.isLocal)
         let ready = here.filter(\.isReady)
         return ready.isEmpty ? here.filter(\.isServingTerminating) : ready
+    }
+
+    var localReady: [Candidate] { candidates.filter { $0.isLocal && $0.isReady } }
+
+    /// Statement 9: those hinted for this node, else those hinted for this zone, else all; hints count only where
+    /// every ready endpoint has them.
+    private func closest(of ready: [Candidate]) -> [Candidate] {
+        if ready.allSatisfy({ !$0.nodeHints.isEmpty }) {
+            let here = ready.filter { $0.nodeHints.contains(nodeName) }
+            if !here.isEmpty { return here }
+        }
+        if let zone, ready.allSatisfy({ !$0.zoneHints.isEmpty }) {
+            let here = ready.filter { $0.zoneHints.contains(zone) }
+            if !here.isEmpty { return here }
+        }
+        return ready
     }
 
     /// What a policy makes of them: nothing usable anywhere is refused, nothing usable here is dropped.

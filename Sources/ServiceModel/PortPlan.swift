@@ -36,6 +36,33 @@ public struct PoolEndpoint: Sendable, Hashable {
     }
 }
 
+/// Where connections to a service port can be addressed to.
+public struct Frontend: Sendable, Hashable {
+    public enum Kind: Sendable, Hashable {
+        case clusterIP
+        case externalIP
+        /// - Parameter sources: who may connect; nil: everybody.
+        case loadBalancer(sources: [IPNetwork]?)
+        case nodePort
+    }
+
+    public let kind: Kind
+    /// The address; nil for a node port, which is one of all of the node's addresses that serve such.
+    public let address: IPAddress?
+    public let port: UInt16
+    /// Which endpoints it leads to: all, or those on this node.
+    public let policy: Service.TrafficPolicy
+
+    public init(_ kind: Kind, _ address: IPAddress?, port: UInt16, policy: Service.TrafficPolicy = .cluster) {
+        self.kind = kind
+        self.address = address
+        self.port = port
+        self.policy = policy
+    }
+
+    public var isExternal: Bool { kind != .clusterIP }
+}
+
 /// What becomes of the connections to one service port, in one address family.
 public struct PortPlan: Sendable, Hashable {
     public enum Outcome: Sendable, Hashable {
@@ -49,23 +76,41 @@ public struct PortPlan: Sendable, Hashable {
 
     public let id: ServicePortID
     public let family: AddressFamily
-    /// The virtual addresses.
-    public let addresses: [IPAddress]
-    public let port: UInt16
-    public let outcome: Outcome
+    public let frontends: [Frontend]
+    /// Under Cluster policy.
+    public let cluster: Outcome
+    /// Under Local policy; the same as `cluster` where no frontend has that policy.
+    public let local: Outcome
     /// Seconds of ClientIP affinity; nil for none.
     public let affinityTimeout: UInt32?
 
     public init(
-        id: ServicePortID, family: AddressFamily, addresses: [IPAddress], port: UInt16, outcome: Outcome,
+        id: ServicePortID, family: AddressFamily, frontends: [Frontend], cluster: Outcome,
+        local: Outcome? = nil,
         affinityTimeout: UInt32? = nil
     ) {
         self.id = id
         self.family = family
-        self.addresses = addresses
-        self.port = port
-        self.outcome = outcome
+        self.frontends = frontends
+        self.cluster = cluster
+        self.local = local ?? cluster
         self.affinityTimeout = affinityTimeout
+    }
+
+    /// A port that has cluster IPs only, all under Cluster policy.
+    public init(
+        id: ServicePortID, family: AddressFamily, addresses: [IPAddress], port: UInt16, outcome: Outcome,
+        affinityTimeout: UInt32? = nil
+    ) {
+        self.init(
+            id: id, family: family, frontends: addresses.map { Frontend(.clusterIP, $0, port: port) },
+            cluster: outcome, affinityTimeout: affinityTimeout)
+    }
+
+    public func outcome(_ policy: Service.TrafficPolicy) -> Outcome { policy == .local ? local : cluster }
+
+    public func hasFrontend(_ policy: Service.TrafficPolicy) -> Bool {
+        frontends.contains { $0.policy == policy }
     }
 }
 
@@ -75,10 +120,20 @@ public struct ServicePlan: Sendable, Hashable {
     /// The cluster IPs that this Service holds: their other ports are refused.
     public var clusterIPs: [IPAddress]
     public var ports: [PortPlan]
+    /// The port of the server that tells load balancers whether this node has endpoints; nil for none.
+    public var healthCheckPort: UInt16?
+    /// Addresses of ready endpoints on this node: what that server tells.
+    public var localEndpoints: Int
 
-    public init(name: ObjectName, clusterIPs: [IPAddress] = [], ports: [PortPlan] = []) {
+    public init(
+        name: ObjectName, clusterIPs: [IPAddress] = [], ports: [PortPlan] = [],
+        healthCheckPort: UInt16? = nil,
+        localEndpoints: Int = 0
+    ) {
         self.name = name
         self.clusterIPs = clusterIPs
         self.ports = ports
+        self.healthCheckPort = healthCheckPort
+        self.localEndpoints = localEndpoints
     }
 }
