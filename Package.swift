@@ -45,7 +45,8 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Agent", "Manifests", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
+                "Agent", "Manifests", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI",
+                "IPAddressing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
@@ -53,6 +54,17 @@ let package = Package(
         .target(
             name: "TestNetwork", dependencies: ["CTestNetwork", "IPAddressing"],
             path: "Tests/Support/TestNetwork", swiftSettings: strict),
+        .target(
+            name: "ClusterGenerator", dependencies: ["KubernetesAPI", "IPAddressing"],
+            path: "Benchmarks/ClusterGenerator", swiftSettings: strict),
+        .executableTarget(
+            name: "ProgrammingBenchmark",
+            dependencies: [
+                "ClusterGenerator", "Agent", "Manifests", "Ruleset", "ServiceModel", "NFTables",
+                "NFTablesKernel",
+                "KubernetesAPI", "IPAddressing", "TestNetwork",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Benchmarks/ProgrammingBenchmark", swiftSettings: strict),
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
