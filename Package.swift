@@ -54,6 +54,17 @@ let package = Package(
         .target(
             name: "TestNetwork", dependencies: ["CTestNetwork", "IPAddressing"],
             path: "Tests/Support/TestNetwork", swiftSettings: strict),
+        .target(
+            name: "ClusterGenerator", dependencies: ["KubernetesAPI", "IPAddressing"],
+            path: "Benchmarks/ClusterGenerator", swiftSettings: strict),
+        .executableTarget(
+            name: "ProgrammingBenchmark",
+            dependencies: [
+                "ClusterGenerator", "Agent", "Manifests", "Ruleset", "ServiceModel", "NFTables",
+                "NFTablesKernel",
+                "KubernetesAPI", "IPAddressing", "TestNetwork",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Benchmarks/ProgrammingBenchmark", swiftSettings: strict),
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),

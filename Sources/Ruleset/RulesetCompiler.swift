@@ -243,7 +243,7 @@ public struct RulesetCompiler: Sendable {
             let fragment = Fragment(service, frame: frame)
             for set in fragment.sets { table.sets[set.name] = set }
             for chain in fragment.chains { table.chains[chain.name] = chain }
-            table.elements.merge(fragment.elements) { $0 + $1 }
+            for (set, elements) in fragment.elements { table.elements[set, default: []] += elements }
         }
         return table
     }
