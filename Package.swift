@@ -45,7 +45,8 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Agent", "Manifests", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
+                "Agent", "Manifests", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI",
+                "IPAddressing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
@@ -53,6 +54,23 @@ let package = Package(
         .target(
             name: "TestNetwork", dependencies: ["CTestNetwork", "IPAddressing"],
             path: "Tests/Support/TestNetwork", swiftSettings: strict),
+        .target(
+            name: "FakeKernel", dependencies: ["Agent", "NFTables", "NFTablesKernel"],
+            path: "Tests/Support/FakeKernel", swiftSettings: strict),
+        .testTarget(
+            name: "AgentTests",
+            dependencies: [
+                "Agent", "FakeKernel", "TestNetwork", "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel",
+                "KubernetesAPI", "IPAddressing", .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "RulesetTests",
+            dependencies: [
+                "Ruleset", "FakeKernel", "ServiceModel", "NFTables", "KubernetesAPI", "IPAddressing",
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "ServiceModelTests", dependencies: ["ServiceModel", "KubernetesAPI", "IPAddressing"],
+            swiftSettings: strict),
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
