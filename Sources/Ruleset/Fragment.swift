@@ -36,7 +36,7 @@ struct Fragment {
         case .direct(let endpoint):
             let data = Element.Data.value(RegisterValue(endpoint.target))
             elements[ObjectNames.direct, default: []] += keys().map {
-                Element($0, data: data, comment: port.id.description)
+                Element($0, data: data, comment: ObjectNames.comment(port.id))
             }
             addHairpin(endpoint)
         case .pool(let pool):
@@ -47,11 +47,11 @@ struct Fragment {
             add(pool, keys(), frame)
         case .refuse:
             elements[ObjectNames.services, default: []] += keys().map {
-                Element($0, data: .verdict(.goto(ObjectNames.refuse)), comment: port.id.description)
+                Element($0, data: .verdict(.goto(ObjectNames.refuse)), comment: ObjectNames.comment(port.id))
             }
         case .drop:
             elements[ObjectNames.services, default: []] += keys().map {
-                Element($0, data: .verdict(.drop), comment: port.id.description)
+                Element($0, data: .verdict(.drop), comment: ObjectNames.comment(port.id))
             }
         }
     }

@@ -46,6 +46,12 @@ public enum ObjectNames {
     static func remember(_ identity: String) -> String { "remember-\(identity)" }
     static func affinity(_ identity: String, port: UInt16) -> String { "affinity-\(identity)/\(port)" }
 
+    /// `default/web:http`, cut at the 127 bytes that nft reads: what the kernel gives back must equal what was wanted,
+    /// or each restart would change the element again. (Two DNS labels and a port's name can have 143.)
+    static func comment(_ id: ServicePortID) -> String {
+        String(decoding: id.description.utf8.prefix(127), as: UTF8.self)
+    }
+
     /// Whether nft's grammar takes the identity inside a name, and the kernel its length.
     static func isValid(_ identity: String) -> Bool {
         identity.utf8.count <= 220
