@@ -65,6 +65,23 @@ let package = Package(
                 "KubernetesAPI", "IPAddressing", "TestNetwork",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Benchmarks/ProgrammingBenchmark", swiftSettings: strict),
+        .target(
+            name: "FakeKernel", dependencies: ["Agent", "NFTables", "NFTablesKernel"],
+            path: "Tests/Support/FakeKernel", swiftSettings: strict),
+        .testTarget(
+            name: "AgentTests",
+            dependencies: [
+                "Agent", "FakeKernel", "TestNetwork", "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel",
+                "KubernetesAPI", "IPAddressing", .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "RulesetTests",
+            dependencies: [
+                "Ruleset", "FakeKernel", "ServiceModel", "NFTables", "KubernetesAPI", "IPAddressing",
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "ServiceModelTests", dependencies: ["ServiceModel", "KubernetesAPI", "IPAddressing"],
+            swiftSettings: strict),
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
