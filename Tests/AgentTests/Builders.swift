@@ -30,6 +30,10 @@ func service(_ text: String, _ clusterIPs: String..., affinity: UInt32? = nil) -
 
 /// An EndpointSlice of a Service, its endpoints on port 8080 of this node's neighbour.
 func endpoints(_ service: String, _ addresses: String..., port: UInt16 = 8080) -> ClusterObject {
+    endpoints(service, addresses, port: port)
+}
+
+func endpoints(_ service: String, _ addresses: [String], port: UInt16 = 8080) -> ClusterObject {
     .endpointSlice(
         EndpointSlice(
             name: name("\(service)-1"), service: name(service),
