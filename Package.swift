@@ -54,6 +54,34 @@ let package = Package(
         .target(
             name: "TestNetwork", dependencies: ["CTestNetwork", "IPAddressing"],
             path: "Tests/Support/TestNetwork", swiftSettings: strict),
+        .target(
+            name: "ClusterGenerator", dependencies: ["KubernetesAPI", "IPAddressing"],
+            path: "Benchmarks/ClusterGenerator", swiftSettings: strict),
+        .executableTarget(
+            name: "ProgrammingBenchmark",
+            dependencies: [
+                "ClusterGenerator", "Agent", "Manifests", "Ruleset", "ServiceModel", "NFTables",
+                "NFTablesKernel",
+                "KubernetesAPI", "IPAddressing", "TestNetwork",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Benchmarks/ProgrammingBenchmark", swiftSettings: strict),
+        .target(
+            name: "FakeKernel", dependencies: ["Agent", "NFTables", "NFTablesKernel"],
+            path: "Tests/Support/FakeKernel", swiftSettings: strict),
+        .testTarget(
+            name: "AgentTests",
+            dependencies: [
+                "Agent", "FakeKernel", "TestNetwork", "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel",
+                "KubernetesAPI", "IPAddressing", .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "RulesetTests",
+            dependencies: [
+                "Ruleset", "FakeKernel", "ServiceModel", "NFTables", "KubernetesAPI", "IPAddressing",
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "ServiceModelTests", dependencies: ["ServiceModel", "KubernetesAPI", "IPAddressing"],
+            swiftSettings: strict),
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),

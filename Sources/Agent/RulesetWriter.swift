@@ -1,6 +1,6 @@
 public import IPAddressing
 public import KubernetesAPI
-import NFTables
+package import NFTables
 public import NFTablesKernel
 import Ruleset
 public import ServiceModel
@@ -82,6 +82,9 @@ public final class RulesetWriter<Kernel: RuleKernel> {
         isInDoubt = false
         return report
     }
+
+    /// What the table of a family shall hold once everything that was handed over is in force.
+    package func wantedTable(_ family: AddressFamily) -> Table { compiler.table(family) }
 
     private func readTables() throws(KernelError) -> [AddressFamily: Table] {
         var result: [AddressFamily: Table] = [:]

@@ -7,6 +7,11 @@ public struct CommitSummary: Sendable, Equatable {
     public let messages: Int
     /// Bytes of the one datagram that carried them.
     public let bytes: Int
+
+    public init(messages: Int, bytes: Int) {
+        self.messages = messages
+        self.bytes = bytes
+    }
 }
 
 /// A way to nf_tables in one network namespace: commits transactions and reads tables back.

@@ -16,6 +16,10 @@ struct AdoptedPool: Sendable {
         return table.chains.values.compactMap { chain in
             guard chain.name.hasPrefix(prefix) else { return nil }
             for rule in chain.rules {
+                if let only = constant(rule) {
+                    return AdoptedPool(
+                        identity: String(chain.name.dropFirst(prefix.count)), region: nil, targets: [only])
+                }
                 guard let (map, modulus, offset) = counter(rule), let number = mapNumber(map),
                     modulus > 0, modulus <= SlotRegion.capacity
                 else { continue }
@@ -42,6 +46,17 @@ struct AdoptedPool: Sendable {
             }
         }
         return nil
+    }
+
+    /// `dnat to 192.0.2.1:80`
+    private static func constant(_ rule: Rule) -> AddressPort? {
+        let constants = rule.expressions.compactMap { expression in
+            if case .immediate(let value, _) = expression { value } else { nil }
+        }
+        guard constants.count == 2, let address = constants[0].address, constants[1].count == 2 else {
+            return nil
+        }
+        return AddressPort(address, UInt16(constants[1][0]) << 8 | UInt16(constants[1][1]))
     }
 
     private static func mapNumber(_ name: String) -> Int? {

@@ -243,7 +243,7 @@ public struct RulesetCompiler: Sendable {
             let fragment = Fragment(service, frame: frame)
             for set in fragment.sets { table.sets[set.name] = set }
             for chain in fragment.chains { table.chains[chain.name] = chain }
-            table.elements.merge(fragment.elements) { $0 + $1 }
+            for (set, elements) in fragment.elements { table.elements[set, default: []] += elements }
         }
         return table
     }
@@ -256,15 +256,20 @@ public struct RulesetCompiler: Sendable {
             let difference = TableDiff.difference(
                 from: actual[family], to: table(family), order: frame.chains.map(\.name))
             delta.operations += difference
-            delta.purges += purges(of: family, in: actual[family])
+            delta.purges += purges(of: family, in: actual[family], isChanging: !difference.isEmpty)
         }
         return delta
     }
 
-    /// Affinity maps of the kernel that hold endpoints which are not behind their pools.
-    private func purges(of family: AddressFamily, in actual: Table?) -> [AffinityPurge] {
+    /// Affinity maps of the kernel that hold endpoints which are not behind their pools, or that may until the change
+    /// is in force: the pools still lead to such endpoints.
+    private func purges(
+        of family: AddressFamily, in actual: Table?, isChanging: Bool
+    ) -> [AffinityPurge] {
         guard let actual else { return [] }
         var result: [AffinityPurge] = []
+        let pools = isChanging ? AdoptedPool.all(in: actual) : []
+        let before = Dictionary(pools.map { ($0.identity, $0.targets) }, uniquingKeysWith: { $0 + $1 })
         for service in services.values {
             for port in service.ports where port.family == family {
                 guard case .pool(let pool) = port.target, pool.affinityTimeout != nil else { continue }
@@ -272,9 +277,11 @@ public struct RulesetCompiler: Sendable {
                     let purge = AffinityPurge(
                         table: actual.id, map: ObjectNames.affinity(pool.identity, port: target),
                         alive: pool.addresses(port: target))
-                    if actual.elements[purge.map]?.contains(where: purge.isStale) == true {
-                        result.append(purge)
+                    guard let entries = actual.elements[purge.map] else { continue }
+                    let isLeaving = before[pool.identity]?.contains {
+                        $0.port == target && !purge.alive.contains($0.address)
                     }
+                    if isLeaving == true || entries.contains(where: purge.isStale) { result.append(purge) }
                 }
             }
         }

@@ -22,6 +22,8 @@ enum TableDiff {
             wanted.chains.values.filter { chain in
                 actual.chains[chain.name].map { $0.rules != chain.rules } ?? false
             }, order)
+        // A map that goes takes its verdicts along, but only then, when the chains they lead to are to be gone.
+        changes.flushedSets += changes.deadSets.filter { actual.sets[$0]?.data == .verdict }
         for set in wanted.sets.values where !set.flags.contains(.dynamic) {
             let before = actual.sets[set.name] == nil ? [] : comparable(actual.elements[set.name] ?? [], set)
             let after = wanted.elements[set.name] ?? []
