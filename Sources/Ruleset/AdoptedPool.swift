@@ -3,7 +3,8 @@ import NFTables
 
 /// A pool as the kernel's table has it.
 struct AdoptedPool: Sendable {
-    let identity: String
+    /// The name of its chain.
+    let name: String
     /// Where its slots are; nil for one endpoint.
     let region: SlotRegion?
     /// The endpoints in the order of their slots.
@@ -11,14 +12,12 @@ struct AdoptedPool: Sendable {
 
     /// The pools that a table of ours holds; what doesn't look like one is passed over.
     static func all(in table: Table) -> [AdoptedPool] {
-        let prefix = ObjectNames.pool("")
         var slots: [String: [UInt32: AddressPort]] = [:]
         return table.chains.values.compactMap { chain in
-            guard chain.name.hasPrefix(prefix) else { return nil }
+            guard ObjectNames.isPool(chain.name) else { return nil }
             for rule in chain.rules {
                 if let only = constant(rule) {
-                    return AdoptedPool(
-                        identity: String(chain.name.dropFirst(prefix.count)), region: nil, targets: [only])
+                    return AdoptedPool(name: chain.name, region: nil, targets: [only])
                 }
                 guard let (map, modulus, offset) = counter(rule), let number = mapNumber(map),
                     modulus > 0, modulus <= SlotRegion.capacity
@@ -27,8 +26,7 @@ struct AdoptedPool: Sendable {
                 guard region.offset == offset else { continue }
                 if slots[map] == nil { slots[map] = targets(table.elements[map] ?? []) }
                 let targets = (0..<modulus).compactMap { slots[map]?[offset + $0] }
-                return AdoptedPool(
-                    identity: String(chain.name.dropFirst(prefix.count)), region: region, targets: targets)
+                return AdoptedPool(name: chain.name, region: region, targets: targets)
             }
             return nil
         }

@@ -52,7 +52,10 @@ struct Changeset {
         }
         for chain in newChains { result += chain.rules.map { .addRule(table, chain: chain.name, $0) } }
         result += flushedSets.map { .flushSet(table, set: $0) }
-        let verdicts = [ObjectNames.services, ObjectNames.affinity]
+        let verdicts = [
+            ObjectNames.masquerade, ObjectNames.masqueradeNodePorts, ObjectNames.affinity,
+            ObjectNames.affinityNodePorts, ObjectNames.services, ObjectNames.nodePorts,
+        ]
         let names = addedElements.keys.filter { !verdicts.contains($0) }.sorted() + verdicts
         for set in names {
             if let elements = addedElements[set], !elements.isEmpty {

@@ -1,4 +1,5 @@
 import IPAddressing
+import KubernetesAPI
 import NFTables
 import ServiceModel
 
@@ -24,92 +25,208 @@ struct Fragment {
             shared.append(Shared(set: ObjectNames.clusterIPs, key: RegisterValue(address)))
         }
         for port in service.ports where port.family == frame.family {
-            add(port, frame)
+            var builder = PortFragment(port: port, frame: frame)
+            builder.build()
+            sets += builder.sets
+            chains += builder.chains
+            for (set, added) in builder.elements { elements[set, default: []] += added }
+            for pool in port.pools {
+                for member in pool.members where member.isHairpin {
+                    shared.append(
+                        Shared(set: ObjectNames.hairpin, key: RegisterValue(hairpin: member.target.address)))
+                }
+            }
         }
     }
+}
 
-    private mutating func add(_ port: CompiledPort, _ frame: Frame) {
-        func keys() -> [RegisterValue] {
-            port.addresses.map { RegisterValue($0, port.id.transport, port.port) }
+/// The kernel objects of one service port in one family.
+private struct PortFragment {
+    let port: CompiledPort
+    let frame: Frame
+    let identity: String
+    /// As the kernel will give it back: names can be longer than a comment.
+    let comment: String
+
+    var sets: [NamedSet] = []
+    var chains: [Chain] = []
+    var elements: [String: [Element]] = [:]
+
+    private var family: Family { frame.family.nft }
+    private var transport: TransportProtocol { port.id.transport }
+    /// The pools that something jumps to, by name of their chain.
+    private var jumped: Set<String> = []
+
+    init(port: CompiledPort, frame: Frame) {
+        self.port = port
+        self.frame = frame
+        identity = ObjectNames.identity(port.id)
+        comment = Comment.sanitized(port.id.description)
+    }
+
+    mutating func build() {
+        for frontend in port.frontends { add(frontend) }
+        let pools = port.pools
+        for pool in pools where jumped.contains(pool.name) || pool.affinityTimeout != nil {
+            chains.append(Chain(pool.name, rules: rules(of: pool)))
+            addSlots(of: pool)
         }
-        // As the kernel will give it back: names can be longer than a comment.
-        let comment = Comment.sanitized(port.id.description)
-        switch port.target {
-        case .direct(let endpoint):
-            let data = Element.Data.value(RegisterValue(endpoint.target))
-            elements[ObjectNames.direct, default: []] += keys().map {
-                Element($0, data: data, comment: comment)
-            }
-            addHairpin(endpoint)
+        addMemory(pools.filter { $0.affinityTimeout != nil })
+    }
+
+    // MARK: Frontends
+
+    private mutating func add(_ frontend: Frontend) {
+        guard let address = frontend.address else { return addNodePort(frontend) }
+        let key = RegisterValue(address, transport, frontend.port)
+        let target = port.target(frontend.policy)
+        if case .loadBalancer(let sources?) = frontend.kind {
+            let next = verdict(frontend)
+            addFirewall(sources, next: next)
+            add(to: ObjectNames.services, key, .goto(ObjectNames.firewall(identity)))
+        } else if frontend.policy == .cluster || !frontend.isExternal, let only = target.pool?.direct {
+            elements[ObjectNames.direct, default: []].append(
+                Element(key, data: .value(RegisterValue(only.target)), comment: comment))
+        } else {
+            add(to: ObjectNames.services, key, verdict(frontend))
+        }
+        if frontend.isExternal { addMasquerade(ObjectNames.masquerade, key, frontend) }
+    }
+
+    private mutating func addNodePort(_ frontend: Frontend) {
+        let key = RegisterValue(transport, frontend.port)
+        add(to: ObjectNames.nodePorts, key, verdict(frontend))
+        addMasquerade(ObjectNames.masqueradeNodePorts, key, frontend)
+    }
+
+    /// An element of a verdict map; where the chain's name doesn't tell the Service, its comment does.
+    private mutating func add(to map: String, _ key: RegisterValue, _ verdict: Verdict) {
+        let isNamed = verdict.target?.hasSuffix(identity) ?? false
+        elements[map, default: []].append(
+            Element(key, data: .verdict(verdict), comment: isNamed ? nil : comment))
+    }
+
+    /// Where a frontend leads to.
+    private mutating func verdict(_ frontend: Frontend) -> Verdict {
+        guard frontend.isExternal, frontend.policy == .local, port.cluster != .refuse else {
+            return verdict(port.target(frontend.policy))
+        }
+        // Local pods and the host itself reach all endpoints, as if they had used the cluster IP.
+        let chain = ObjectNames.external(identity)
+        if !chains.contains(where: { $0.name == chain }) {
+            let everywhere = Statement.verdict(verdict(port.cluster))
+            var rules = frame.fromLocalPod.map { [Rule([$0, everywhere])] } ?? []
+            rules.append(Rule([.sourceIsLocal, everywhere]))
+            rules.append(Rule([Statement.verdict(verdict(port.target(.local)))]))
+            chains.append(Chain(chain, rules: rules))
+        }
+        return .goto(chain)
+    }
+
+    private mutating func verdict(_ target: CompiledTarget) -> Verdict {
+        switch target {
         case .pool(let pool):
-            let chain = ObjectNames.pool(pool.identity)
-            elements[ObjectNames.services, default: []] += keys().map {
-                Element($0, data: .verdict(.goto(chain)))
-            }
-            add(pool, keys(), frame)
-        case .refuse:
-            elements[ObjectNames.services, default: []] += keys().map {
-                Element($0, data: .verdict(.goto(ObjectNames.refuse)), comment: comment)
-            }
-        case .drop:
-            elements[ObjectNames.services, default: []] += keys().map {
-                Element($0, data: .verdict(.drop), comment: comment)
-            }
+            jumped.insert(pool.name)
+            return .goto(pool.name)
+        case .refuse: return .goto(ObjectNames.refuse)
+        case .drop: return .drop
         }
     }
 
-    private mutating func add(_ pool: CompiledPool, _ keys: [RegisterValue], _ frame: Frame) {
-        let family = frame.family.nft
-        let transport = InternetProtocol(rawValue: pool.transport.rawValue)
+    private mutating func addFirewall(_ sources: [IPNetwork], next: Verdict) {
+        let chain = ObjectNames.firewall(identity)
+        guard !chains.contains(where: { $0.name == chain }) else { return }
+        let set = frame.networks(ObjectNames.sources(identity))
+        sets.append(set)
+        let allowed = IntervalElements.make(sources, frame.family)
+        if !allowed.isEmpty { elements[set.name] = allowed }
+        chains.append(
+            Chain(
+                chain,
+                rules: [
+                    Rule([.member(.saddr(family), of: set.name), .verdict(next)]), Rule([.drop]),
+                ]))
+    }
+
+    /// Under Cluster policy the answer must come back through this node; under Local policy only what the host itself
+    /// sends is translated, and everybody else's address is kept.
+    private mutating func addMasquerade(_ map: String, _ key: RegisterValue, _ frontend: Frontend) {
+        guard !port.pools.isEmpty else { return }
+        let chain = frontend.policy == .local ? ObjectNames.translateHost : ObjectNames.translate
+        elements[map, default: []].append(Element(key, data: .verdict(.goto(chain)), comment: comment))
+    }
+
+    // MARK: Pools
+
+    private func rules(of pool: CompiledPool) -> [Rule] {
+        let match = Statement.l4proto(InternetProtocol(rawValue: transport.rawValue))
         var rules: [Rule] = []
-        if let timeout = pool.affinityTimeout {
-            let chain = ObjectNames.remember(pool.identity)
-            var updates: [Rule] = []
-            for port in pool.targetPorts {
-                let map = frame.affinity(ObjectNames.affinity(pool.identity, port: port))
-                sets.append(map)
-                rules.append(
-                    Rule([
-                        .l4proto(transport),
-                        .dnat(family, addressFrom: map.name, key: [.saddr(family)], port: port),
-                    ]))
-                updates.append(
-                    Rule(
-                        [
-                            .thDport(port),
-                            .update(
-                                map.name, key: .saddr(family), data: .daddr(family),
-                                timeout: UInt64(timeout) * 1000),
-                        ], sets: [map.name: map]))
-            }
-            chains.append(Chain(chain, rules: updates))
-            elements[ObjectNames.affinity, default: []] += keys.map {
-                Element($0, data: .verdict(.jump(chain)))
+        if pool.affinityTimeout != nil {
+            rules += pool.targetPorts.map { port in
+                let map = ObjectNames.affinity(pool.name, port: port)
+                return Rule([match, .dnat(family, addressFrom: map, key: [.saddr(family)], port: port)])
             }
         }
         if let region = pool.region {
-            let map = ObjectNames.slots(region.map)
             let counter = Term.numgenIncremental(modulus: UInt32(pool.members.count), offset: region.offset)
-            rules.append(Rule([.l4proto(transport), .dnat(family, addressAndPortFrom: map, key: [counter])]))
-            elements[map, default: []] += pool.members.enumerated().map { index, member in
-                Element(
-                    RegisterValue(slot: region.offset + UInt32(index)),
-                    data: .value(RegisterValue(member.target)))
-            }
+            let map = ObjectNames.slots(region.map)
+            rules.append(Rule([match, .dnat(family, addressAndPortFrom: map, key: [counter])]))
         } else if let only = pool.members.first {
+            let target = only.target
             rules.append(
-                Rule([
-                    .l4proto(transport),
-                    .dnat(family, address: RegisterValue(only.target.address), port: only.target.port),
-                ]))
+                Rule([match, .dnat(family, address: RegisterValue(target.address), port: target.port)]))
         }
-        chains.append(Chain(ObjectNames.pool(pool.identity), rules: rules))
-        for member in pool.members { addHairpin(member) }
+        return rules
     }
 
-    private mutating func addHairpin(_ endpoint: PoolEndpoint) {
-        guard endpoint.isHairpin else { return }
-        shared.append(
-            Shared(set: ObjectNames.hairpin, key: RegisterValue(hairpin: endpoint.target.address)))
+    private mutating func addSlots(of pool: CompiledPool) {
+        guard let region = pool.region else { return }
+        elements[ObjectNames.slots(region.map), default: []] += pool.members.enumerated().map {
+            index, member in
+            Element(
+                RegisterValue(slot: region.offset + UInt32(index)),
+                data: .value(RegisterValue(member.target)))
+        }
+    }
+
+    // MARK: Affinity
+
+    /// The maps of who keeps which endpoint, and the chain that writes them.
+    ///
+    /// A client's choice counts for the pools of both policies that hold the endpoint, whichever it was made through.
+    private mutating func addMemory(_ pools: [CompiledPool]) {
+        guard !pools.isEmpty else { return }
+        var updates: [Rule] = []
+        for pool in pools {
+            guard let timeout = pool.affinityTimeout else { continue }
+            for targetPort in pool.targetPorts {
+                let map = frame.affinity(ObjectNames.affinity(pool.name, port: targetPort))
+                sets.append(map)
+                var statements = [Statement.thDport(targetPort)]
+                if pools.count > 1 {
+                    let members = NamedSet(
+                        ObjectNames.members(pool.name, port: targetPort), key: Shape(frame.family.datatype))
+                    sets.append(members)
+                    elements[members.name] = pool.addresses(port: targetPort).sorted().map {
+                        Element(RegisterValue($0))
+                    }
+                    statements.append(.member(.daddr(family), of: members.name))
+                }
+                statements.append(
+                    .update(
+                        map.name, key: .saddr(family), data: .daddr(family), timeout: UInt64(timeout) * 1000))
+                updates.append(Rule(statements, sets: [map.name: map]))
+            }
+        }
+        let chain = ObjectNames.remember(identity)
+        chains.append(Chain(chain, rules: updates))
+        for frontend in port.frontends {
+            if let address = frontend.address {
+                add(
+                    to: ObjectNames.affinity, RegisterValue(address, transport, frontend.port), .jump(chain))
+            } else {
+                add(to: ObjectNames.affinityNodePorts, RegisterValue(transport, frontend.port), .jump(chain))
+            }
+        }
     }
 }

@@ -1,20 +1,26 @@
 import IPAddressing
 import NFTables
 
-/// What is in a table whatever the cluster holds: base chains, the chains they share, and the maps they ask.
+/// What is in a table whatever Services there are: base chains, the chains they share, and the maps they ask.
 ///
 /// All hooks are of type nat, so packets of established connections meet none of this.
-struct Frame {
+struct Frame: Sendable {
     let family: AddressFamily
+    let settings: RulesetSettings
+    /// Whether the networks of local pods are known; until then nothing is masqueraded for not being one.
+    var knowsLocalPods = false
 
     private var nft: Family { family.nft }
     private var address: Datatype { family.datatype }
 
     /// `ip daddr . meta l4proto . th dport`, of one virtual address and port.
-    var virtualPort: Shape { Shape(address, .internetProtocol, .internetService) }
-
+    private var virtualPort: Shape { Shape(address, .internetProtocol, .internetService) }
+    /// `meta l4proto . th dport`, of one node port.
+    private var nodePort: Shape { Shape(.internetProtocol, .internetService) }
     /// An endpoint: `ip daddr . th dport`.
-    var target: Shape { Shape(address, .internetService) }
+    private var target: Shape { Shape(address, .internetService) }
+
+    // MARK: Sets
 
     /// The sets and maps, in the order they are made.
     var sets: [NamedSet] {
@@ -22,10 +28,16 @@ struct Frame {
             NamedSet(ObjectNames.protocols, key: Shape(.internetProtocol)),
             NamedSet(ObjectNames.direct, key: virtualPort, data: .value(target)),
             NamedSet(ObjectNames.services, key: virtualPort, data: .verdict),
+            NamedSet(ObjectNames.nodePorts, key: nodePort, data: .verdict),
             NamedSet(ObjectNames.affinity, key: virtualPort, data: .verdict),
+            NamedSet(ObjectNames.affinityNodePorts, key: nodePort, data: .verdict),
+            NamedSet(ObjectNames.masquerade, key: virtualPort, data: .verdict),
+            NamedSet(ObjectNames.masqueradeNodePorts, key: nodePort, data: .verdict),
             NamedSet(ObjectNames.hairpin, key: Shape(address, address)),
             NamedSet(ObjectNames.clusterIPs, key: Shape(address)),
-            NamedSet(ObjectNames.serviceNetworks, key: Shape(address), flags: .interval),
+            NamedSet(ObjectNames.nodeAddresses, key: Shape(address)),
+            networks(ObjectNames.localPods),
+            networks(ObjectNames.serviceNetworks),
         ]
     }
 
@@ -33,6 +45,9 @@ struct Frame {
     var elements: [String: [Element]] {
         [ObjectNames.protocols: TransportProtocol.allCases.map { Element(RegisterValue([$0.rawValue])) }]
     }
+
+    /// A set of networks.
+    func networks(_ name: String) -> NamedSet { NamedSet(name, key: Shape(address), flags: .interval) }
 
     /// A map of endpoints by slot number.
     ///
@@ -57,37 +72,137 @@ struct Frame {
 
     static let affinityClients: UInt32 = 1 << 18
 
+    // MARK: Chains
+
+    /// `ip saddr @local-pods` or `iifname "cni0"`; nil where there is no telling.
+    var fromLocalPod: Statement? {
+        switch settings.localDetection {
+        case nil: nil
+        case .networks: .member(.saddr(nft), of: ObjectNames.localPods)
+        case .interface(let name): .match(.meta(.inputInterfaceName), .equal, .value(Self.padded(name)))
+        case .interfacePrefix(let prefix):
+            .match(.meta(.inputInterfaceName), .equal, .beginning(RegisterValue(Array(prefix.utf8))))
+        }
+    }
+
+    /// Where local pods are told by their interface, the packets that are not theirs are marked while it is known.
+    private var markForeign: Rule? {
+        let foreign: Statement
+        switch settings.localDetection {
+        case nil, .networks: return nil
+        case .interface(let name):
+            foreign = .match(.meta(.inputInterfaceName), .notEqual, .value(Self.padded(name)))
+        case .interfacePrefix(let prefix):
+            foreign = .match(
+                .meta(.inputInterfaceName), .notEqual, .beginning(RegisterValue(Array(prefix.utf8))))
+        }
+        let bit = settings.masqueradeMark
+        return Rule([
+            .member(.daddr(nft), of: ObjectNames.clusterIPs), foreign,
+            .setMeta(
+                .mark, .bitwise(.meta(.mark), mask: RegisterValue(host: ~bit), xor: RegisterValue(host: bit))),
+        ])
+    }
+
+    /// Masquerading for the sake of cluster IPs: statement 14.
+    private var clusterIPMasquerade: Rule? {
+        let toClusterIP = Statement.member(.ctOriginalDaddr(nft), of: ObjectNames.clusterIPs)
+        if settings.masqueradeAll { return Rule([toClusterIP, .masqueradeRandom]) }
+        switch settings.localDetection {
+        case nil: return nil
+        case .networks:
+            guard knowsLocalPods else { return nil }
+            return Rule([
+                toClusterIP, .member(.saddr(nft), of: ObjectNames.localPods, isMember: false),
+                .masqueradeRandom,
+            ])
+        case .interface, .interfacePrefix:
+            let bit = settings.masqueradeMark
+            return Rule([
+                .match(.meta(.mark), .equal, .flags(RegisterValue(host: bit))),
+                .setMeta(
+                    .mark,
+                    .bitwise(.meta(.mark), mask: RegisterValue(host: ~bit), xor: RegisterValue(host: 0))),
+                .masqueradeRandom,
+            ])
+        }
+    }
+
+    private static func padded(_ name: String) -> RegisterValue {
+        let bytes = Array(name.utf8.prefix(16))
+        return RegisterValue(bytes + Array(repeating: 0, count: 16 - bytes.count))
+    }
+
+    /// Verdict maps asked with what the connection was addressed to, before it was translated.
+    ///
+    /// nft knows the width of `ct original proto-dst` only where the protocol is told, so one rule for each.
+    private func askOriginal(_ map: String, nodePorts: String) -> [Rule] {
+        TransportProtocol.allCases.flatMap { transport in
+            let number = Statement.ctProtocol(InternetProtocol(rawValue: transport.rawValue))
+            return [
+                Rule([
+                    number,
+                    .verdictMap([.ctOriginalDaddr(nft), .ctProtocol, .ctOriginalProtoDst], in: map),
+                ]),
+                Rule([
+                    .member(.ctOriginalDaddr(nft), of: ObjectNames.nodeAddresses), number,
+                    .verdictMap([.ctProtocol, .ctOriginalProtoDst], in: nodePorts),
+                ]),
+            ]
+        }
+    }
+
     /// The chains with their rules, in an order in which each is made before it is jumped to.
-    var chains: [Chain] {
+    var chains: [Chain] { [refuse, translate, translateHost, dispatch, remember, source] + baseChains }
+
+    private var refuse: Chain {
+        Chain(
+            ObjectNames.refuse,
+            rules: [Rule([.l4proto(.tcp), .rejectTCPReset]), Rule([.rejectPortUnreachable(nft)])])
+    }
+
+    private var translate: Chain { Chain(ObjectNames.translate, rules: [Rule([.masqueradeRandom])]) }
+
+    private var translateHost: Chain {
+        Chain(ObjectNames.translateHost, rules: [Rule([.sourceIsLocal, .masqueradeRandom])])
+    }
+
+    private var dispatch: Chain {
         let key = [Term.daddr(nft), .l4proto, .thDport]
-        let original = [Term.ctOriginalDaddr(nft), .ctProtocol, .ctOriginalProtoDst]
-        return [
-            Chain(
-                ObjectNames.refuse,
-                rules: [
-                    Rule([.l4proto(.tcp), .rejectTCPReset]),
-                    Rule([.rejectPortUnreachable(nft)]),
-                ]),
-            Chain(
-                ObjectNames.dispatch,
-                rules: [
-                    Rule([
-                        .member(.l4proto, of: ObjectNames.protocols),
-                        .dnat(nft, addressAndPortFrom: ObjectNames.direct, key: key),
-                    ]),
-                    Rule([.verdictMap(key, in: ObjectNames.services)]),
-                    Rule([.member(.daddr(nft), of: ObjectNames.clusterIPs), .goto(ObjectNames.refuse)]),
-                    Rule([.member(.daddr(nft), of: ObjectNames.serviceNetworks), .drop]),
-                ]),
-            // nft knows the width of `ct original proto-dst` only where the protocol is told, so one rule for each.
-            Chain(
-                ObjectNames.remember,
-                rules: TransportProtocol.allCases.map { transport in
-                    Rule([
-                        .ctProtocol(InternetProtocol(rawValue: transport.rawValue)),
-                        .verdictMap(original, in: ObjectNames.affinity),
-                    ])
-                }),
+        var rules = [
+            Rule([
+                .member(.l4proto, of: ObjectNames.protocols),
+                .dnat(nft, addressAndPortFrom: ObjectNames.direct, key: key),
+            ]),
+            Rule([.verdictMap(key, in: ObjectNames.services)]),
+            Rule([
+                .member(.daddr(nft), of: ObjectNames.nodeAddresses),
+                .verdictMap([.l4proto, .thDport], in: ObjectNames.nodePorts),
+            ]),
+            Rule([.member(.daddr(nft), of: ObjectNames.clusterIPs), .goto(ObjectNames.refuse)]),
+            Rule([.member(.daddr(nft), of: ObjectNames.serviceNetworks), .drop]),
+        ]
+        if let markForeign { rules.insert(markForeign, at: 0) }
+        return Chain(ObjectNames.dispatch, rules: rules)
+    }
+
+    private var remember: Chain {
+        Chain(
+            ObjectNames.remember,
+            rules: askOriginal(ObjectNames.affinity, nodePorts: ObjectNames.affinityNodePorts))
+    }
+
+    /// Whose address becomes the node's.
+    private var source: Chain {
+        let hairpin = Rule([.member([.saddr(nft), .daddr(nft)], of: ObjectNames.hairpin), .masqueradeRandom])
+        return Chain(
+            ObjectNames.source,
+            rules: [hairpin] + (clusterIPMasquerade.map { [$0] } ?? [])
+                + askOriginal(ObjectNames.masquerade, nodePorts: ObjectNames.masqueradeNodePorts))
+    }
+
+    private var baseChains: [Chain] {
+        [
             Chain(
                 ObjectNames.prerouting, base: BaseChain(.nat, hook: .prerouting, priority: -100),
                 rules: [Rule([.jump(ObjectNames.dispatch)])]),
@@ -104,11 +219,19 @@ struct Frame {
                 ObjectNames.postrouting, base: BaseChain(.nat, hook: .postrouting, priority: 99),
                 rules: [
                     Rule([.ctStatusDNAT, .jump(ObjectNames.remember)]),
-                    Rule([
-                        .ctStatusDNAT, .member([.saddr(nft), .daddr(nft)], of: ObjectNames.hairpin),
-                        .masquerade,
-                    ]),
+                    Rule([.ctStatusDNAT, .jump(ObjectNames.source)]),
                 ]),
         ]
     }
+}
+
+extension Statement {
+    /// `fib saddr type local`: the source is an address of this host (`RTN_LOCAL`).
+    static var sourceIsLocal: Statement {
+        .match(.fib(.addressType, .saddr), .equal, .value(RegisterValue(host: 2)))
+    }
+
+    /// With a random port: two clients that take the same port at the same moment don't collide
+    /// (`NF_NAT_RANGE_PROTO_RANDOM_FULLY`).
+    static var masqueradeRandom: Statement { .masquerade(flags: .fullyRandom) }
 }

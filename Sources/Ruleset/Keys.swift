@@ -23,6 +23,13 @@ extension RegisterValue {
         appendField(bigEndian: port)
     }
 
+    /// `meta l4proto . th dport`
+    init(_ transport: TransportProtocol, _ port: UInt16) {
+        self.init()
+        appendField(CollectionOfOne(transport.rawValue))
+        appendField(bigEndian: port)
+    }
+
     /// `ip saddr . ip daddr` of one that is sent to itself.
     init(hairpin address: IPAddress) {
         self.init()

@@ -24,6 +24,9 @@ public enum ObjectNames {
     static let dispatch = "dispatch"
     static let refuse = "refuse"
     static let remember = "remember"
+    static let source = "source"
+    static let translate = "translate"
+    static let translateHost = "translate-host"
 
     // Sets and maps of the table's frame.
     static let protocols = "protocols"
@@ -33,6 +36,12 @@ public enum ObjectNames {
     static let hairpin = "hairpin"
     static let clusterIPs = "cluster-ips"
     static let serviceNetworks = "service-cidrs"
+    static let localPods = "local-pods"
+    static let nodeAddresses = "node-addresses"
+    static let nodePorts = "nodeports"
+    static let masquerade = "masquerade"
+    static let masqueradeNodePorts = "masquerade-nodeports"
+    static let affinityNodePorts = "affinity-nodeports"
 
     static func slots(_ map: Int) -> String { "slots-\(map)" }
 
@@ -42,13 +51,31 @@ public enum ObjectNames {
         return id.port.isEmpty ? base : "\(base)/\(id.port)"
     }
 
-    static func pool(_ identity: String) -> String { "pool-\(identity)" }
+    /// The chain of the endpoints under a policy.
+    static func pool(_ identity: String, _ policy: Service.TrafficPolicy) -> String {
+        switch policy {
+        case .cluster: "pool-\(identity)"
+        case .local: "local-\(identity)"
+        }
+    }
+
+    /// Whether a chain's name is a pool's.
+    static func isPool(_ chain: String) -> Bool { chain.hasPrefix("pool-") || chain.hasPrefix("local-") }
+
+    /// The chain that chooses between the pools of the two policies.
+    static func external(_ identity: String) -> String { "external-\(identity)" }
+    /// The chain and the set that let only some sources pass.
+    static func firewall(_ identity: String) -> String { "firewall-\(identity)" }
+    static func sources(_ identity: String) -> String { "sources-\(identity)" }
     static func remember(_ identity: String) -> String { "remember-\(identity)" }
-    static func affinity(_ identity: String, port: UInt16) -> String { "affinity-\(identity)/\(port)" }
+    /// Clients of a pool, by its chain's name.
+    static func affinity(_ pool: String, port: UInt16) -> String { "affinity-\(pool)/\(port)" }
+    /// Endpoints of a pool, by its chain's name.
+    static func members(_ pool: String, port: UInt16) -> String { "members-\(pool)/\(port)" }
 
     /// Whether nft's grammar takes the identity inside a name, and the kernel its length.
     static func isValid(_ identity: String) -> Bool {
-        identity.utf8.count <= 220
+        identity.utf8.count <= 210
             && identity.utf8.allSatisfy { byte in
                 switch byte {
                 case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

@@ -26,12 +26,12 @@ public struct RulesetDelta: Sendable, Equatable {
 public struct RulesetCompiler: Sendable {
     private var services: [ObjectName: CompiledService] = [:]
     private var tables: [AddressFamily: TableState]
-    private var networks: [IPNetwork] = []
+    private var environment = NodeEnvironment()
     /// Differs from node to node: see `SlotOrder`.
     private let seed: UInt64
 
     private struct TableState: Sendable {
-        let frame: Frame
+        var frame: Frame
         var slots = SlotAllocator()
         /// How many ask for each shared element.
         var shared: [Fragment.Shared: Int] = [:]
@@ -40,9 +40,11 @@ public struct RulesetCompiler: Sendable {
     }
 
     /// - Parameter nodeName: orders the endpoints of pools, differently on each node.
-    public init(nodeName: String) {
+    public init(nodeName: String, settings: RulesetSettings = RulesetSettings()) {
         tables = Dictionary(
-            uniqueKeysWithValues: AddressFamily.allCases.map { ($0, TableState(frame: Frame(family: $0))) })
+            uniqueKeysWithValues: AddressFamily.allCases.map {
+                ($0, TableState(frame: Frame(family: $0, settings: settings)))
+            })
         var hash = StableHash()
         hash.combine(nodeName)
         seed = hash.value
@@ -124,37 +126,59 @@ public struct RulesetCompiler: Sendable {
         from old: CompiledService, to new: CompiledService, _ family: AddressFamily
     ) -> [AffinityPurge] {
         var result: [AffinityPurge] = []
-        for port in new.ports where port.family == family {
-            guard case .pool(let pool) = port.target, pool.affinityTimeout != nil,
-                let previous = old.pool(pool.identity, family), previous.affinityTimeout != nil
-            else { continue }
+        for pool in new.ports.filter({ $0.family == family }).flatMap(\.pools)
+        where pool.affinityTimeout != nil {
+            guard let previous = old.pool(pool.name, family), previous.affinityTimeout != nil else {
+                continue
+            }
             for target in previous.targetPorts where pool.targetPorts.contains(target) {
                 let alive = pool.addresses(port: target)
                 guard !previous.addresses(port: target).isSubset(of: alive) else { continue }
                 result.append(
                     AffinityPurge(
                         table: ObjectNames.tableID(family),
-                        map: ObjectNames.affinity(pool.identity, port: target), alive: alive))
+                        map: ObjectNames.affinity(pool.name, port: target), alive: alive))
             }
         }
         return result
     }
 
-    /// Takes the networks that Services' addresses come from: what no Service has there is dropped.
-    public mutating func update(networks new: [IPNetwork]) -> RulesetDelta {
+    /// Takes what the rules depend on beside Services, and says what changes in the kernel.
+    public mutating func update(environment new: NodeEnvironment) -> RulesetDelta {
+        guard new != environment else { return RulesetDelta() }
         var delta = RulesetDelta()
         for family in AddressFamily.allCases {
-            let before = IntervalElements.make(networks, family)
-            let after = IntervalElements.make(new, family)
-            guard before != after else { continue }
-            let table = ObjectNames.tableID(family)
-            if !before.isEmpty { delta.operations.append(.flushSet(table, set: ObjectNames.serviceNetworks)) }
-            if !after.isEmpty {
-                delta.operations.append(.addElements(table, set: ObjectNames.serviceNetworks, after))
+            guard let before = tables[family]?.frame else { continue }
+            var after = before
+            after.knowsLocalPods = new.localPods.contains { $0.family == family }
+            tables[family]?.frame = after
+            var changes = Changeset(ObjectNames.tableID(family))
+            let chainsBefore = Dictionary(
+                before.chains.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+            changes.refilledChains = after.chains.filter { chainsBefore[$0.name] != $0 }
+            let networks: [(set: String, of: KeyPath<NodeEnvironment, [IPNetwork]>)] = [
+                (ObjectNames.serviceNetworks, \.serviceNetworks), (ObjectNames.localPods, \.localPods),
+            ]
+            for (set, path) in networks {
+                let before = IntervalElements.make(environment[keyPath: path], family)
+                let after = IntervalElements.make(new[keyPath: path], family)
+                guard before != after else { continue }
+                if !before.isEmpty { changes.flushedSets.append(set) }
+                changes.addedElements[set] = after
             }
+            changes.addElements(
+                of: ObjectNames.nodeAddresses, from: nodeAddresses(environment, family),
+                to: nodeAddresses(new, family))
+            delta.operations += changes.operations
         }
-        networks = new
+        environment = new
         return delta
+    }
+
+    private func nodeAddresses(_ environment: NodeEnvironment, _ family: AddressFamily) -> [Element] {
+        Set(environment.nodePortAddresses).filter { $0.family == family }.sorted().map {
+            Element(RegisterValue($0))
+        }
     }
 
     // MARK: Compiling
@@ -170,40 +194,47 @@ public struct RulesetCompiler: Sendable {
                     ObjectProblem(
                         object: "Service \(plan.name)", field: "spec.ports",
                         message:
-                            "port \(port.port): the names of Service and port can't be used in the ruleset; not served"
+                            "port \(port.id): the names of Service and port can't be used in the ruleset; not served"
                     ))
                 continue
             }
+            // Local policy of an external address still leads local pods and the host to all endpoints.
+            let usesCluster = port.frontends.contains { $0.policy == .cluster || $0.isExternal }
+            let local: CompiledTarget? =
+                port.hasFrontend(.local) ? target(of: port, .local, identity, old, &problems) : nil
+            let cluster =
+                usesCluster ? target(of: port, .cluster, identity, old, &problems) : local ?? .refuse
             service.ports.append(
                 CompiledPort(
-                    id: port.id, family: port.family, addresses: port.addresses, port: port.port,
-                    target: target(of: port, identity, old, &problems)))
+                    id: port.id, family: port.family, frontends: port.frontends, cluster: cluster,
+                    local: usesCluster ? local : nil))
         }
         return service
     }
 
     private mutating func target(
-        of port: PortPlan, _ identity: String, _ old: CompiledService, _ problems: inout [ObjectProblem]
+        of port: PortPlan, _ policy: Service.TrafficPolicy, _ identity: String, _ old: CompiledService,
+        _ problems: inout [ObjectProblem]
     ) -> CompiledTarget {
-        switch port.outcome {
+        switch port.outcome(policy) {
         case .refuse: return .refuse
         case .drop: return .drop
         case .endpoints(var endpoints):
-            if endpoints.count == 1, port.affinityTimeout == nil { return .direct(endpoints[0]) }
             if endpoints.count > SlotRegion.capacity {
                 problems.append(
                     ObjectProblem(
                         object: "Service \(port.id.service)",
                         message:
-                            "port \(port.port) has \(endpoints.count) endpoints; \(SlotRegion.capacity) of them are used"
+                            "\(port.id) has \(endpoints.count) endpoints; \(SlotRegion.capacity) of them are used"
                     ))
                 endpoints = Array(endpoints.sorted { $0.target < $1.target }.prefix(SlotRegion.capacity))
             }
-            let previous = old.pool(identity, port.family)
-            let adopted = tables[port.family]?.adopted.removeValue(forKey: identity)
+            let name = ObjectNames.pool(identity, policy)
+            let previous = old.pool(name, port.family)
+            let adopted = tables[port.family]?.adopted.removeValue(forKey: name)
             let before = previous?.members.map(\.target) ?? adopted?.targets ?? []
             var pool = CompiledPool(
-                identity: identity, transport: port.id.transport,
+                name: name, transport: port.id.transport,
                 members: SlotOrder.arrange(endpoints, before: before, seed: seed), region: nil,
                 affinityTimeout: port.affinityTimeout)
             if pool.members.count > 1 {
@@ -218,10 +249,12 @@ public struct RulesetCompiler: Sendable {
     /// Gives back the regions that no pool of the Service holds any more.
     private mutating func releaseRegions(of old: CompiledService, keptBy new: CompiledService) {
         for port in old.ports {
-            guard case .pool(let pool) = port.target, let region = pool.region,
-                new.pool(pool.identity, port.family)?.region != region
-            else { continue }
-            tables[port.family]?.slots.release(region)
+            for pool in port.pools {
+                guard let region = pool.region, new.pool(pool.name, port.family)?.region != region else {
+                    continue
+                }
+                tables[port.family]?.slots.release(region)
+            }
         }
     }
 
@@ -235,7 +268,10 @@ public struct RulesetCompiler: Sendable {
         for set in frame.sets + state.slots.maps.map(frame.slots) { table.sets[set.name] = set }
         for chain in frame.chains { table.chains[chain.name] = chain }
         table.elements = frame.elements
-        table.elements[ObjectNames.serviceNetworks] = IntervalElements.make(networks, family)
+        table.elements[ObjectNames.serviceNetworks] = IntervalElements.make(
+            environment.serviceNetworks, family)
+        table.elements[ObjectNames.localPods] = IntervalElements.make(environment.localPods, family)
+        table.elements[ObjectNames.nodeAddresses] = nodeAddresses(environment, family)
         for shared in state.shared.keys {
             table.elements[shared.set, default: []].append(Element(shared.key))
         }
@@ -252,9 +288,8 @@ public struct RulesetCompiler: Sendable {
     public func repair(_ actual: [AddressFamily: Table]) -> RulesetDelta {
         var delta = RulesetDelta()
         for family in AddressFamily.allCases {
-            let frame = Frame(family: family)
-            let difference = TableDiff.difference(
-                from: actual[family], to: table(family), order: frame.chains.map(\.name))
+            let order = tables[family]?.frame.chains.map(\.name) ?? []
+            let difference = TableDiff.difference(from: actual[family], to: table(family), order: order)
             delta.operations += difference
             delta.purges += purges(of: family, in: actual[family], isChanging: !difference.isEmpty)
         }
@@ -269,16 +304,16 @@ public struct RulesetCompiler: Sendable {
         guard let actual else { return [] }
         var result: [AffinityPurge] = []
         let pools = isChanging ? AdoptedPool.all(in: actual) : []
-        let before = Dictionary(pools.map { ($0.identity, $0.targets) }, uniquingKeysWith: { $0 + $1 })
+        let before = Dictionary(pools.map { ($0.name, $0.targets) }, uniquingKeysWith: { $0 + $1 })
         for service in services.values {
-            for port in service.ports where port.family == family {
-                guard case .pool(let pool) = port.target, pool.affinityTimeout != nil else { continue }
+            for pool in service.ports.filter({ $0.family == family }).flatMap(\.pools)
+            where pool.affinityTimeout != nil {
                 for target in pool.targetPorts {
                     let purge = AffinityPurge(
-                        table: actual.id, map: ObjectNames.affinity(pool.identity, port: target),
+                        table: actual.id, map: ObjectNames.affinity(pool.name, port: target),
                         alive: pool.addresses(port: target))
                     guard let entries = actual.elements[purge.map] else { continue }
-                    let isLeaving = before[pool.identity]?.contains {
+                    let isLeaving = before[pool.name]?.contains {
                         $0.port == target && !purge.alive.contains($0.address)
                     }
                     if isLeaving == true || entries.contains(where: purge.isStale) { result.append(purge) }
@@ -299,7 +334,7 @@ public struct RulesetCompiler: Sendable {
                 guard let region = pool.region, tables[family]?.slots.reserve(region) == true else {
                     continue
                 }
-                tables[family]?.adopted[pool.identity] = pool
+                tables[family]?.adopted[pool.name] = pool
             }
         }
     }
