@@ -1,3 +1,4 @@
+public import IPAddressing
 public import KubernetesAPI
 import Synchronization
 
@@ -11,8 +12,10 @@ public final class ChangeInbox: Sendable {
         /// By object: its new state, or nil when it was removed.
         public var objects: [ClusterObject.Key: ClusterObject?] = [:]
         public var problems: [ObjectProblem] = []
+        /// The host's addresses, all of them; nil when they have not changed.
+        public var hostAddresses: [IPAddress]?
 
-        public var isEmpty: Bool { objects.isEmpty && problems.isEmpty }
+        public var isEmpty: Bool { objects.isEmpty && problems.isEmpty && hostAddresses == nil }
     }
 
     /// Problems beyond this many wait in the source's own state and are only counted here.
@@ -35,6 +38,12 @@ public final class ChangeInbox: Sendable {
             for object in upserted { changes.objects.updateValue(object, forKey: object.key) }
             changes.problems += problems.prefix(max(0, Self.problemLimit - changes.problems.count))
         }
+        continuation.yield()
+    }
+
+    /// - Parameter hostAddresses: all that the host has now.
+    public func put(hostAddresses: [IPAddress]) {
+        changes.withLock { $0.hostAddresses = hostAddresses }
         continuation.yield()
     }
 

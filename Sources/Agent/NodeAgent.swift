@@ -1,3 +1,4 @@
+public import IPAddressing
 public import KubernetesAPI
 public import Logging
 public import NFTablesKernel
@@ -15,9 +16,9 @@ public final class NodeAgent<Kernel: RuleKernel> {
     /// How many of the Services that a commit changes are logged by name.
     private static var namesLogged: Int { 10 }
 
-    public init(nodeName: String, kernel: Kernel, inbox: ChangeInbox, logger: Logger) {
-        planner = Planner(nodeName: nodeName)
-        writer = RulesetWriter(nodeName: nodeName, kernel: kernel)
+    public init(settings: ProxySettings, kernel: Kernel, inbox: ChangeInbox, logger: Logger) {
+        planner = Planner(settings: settings)
+        writer = RulesetWriter(settings: settings, kernel: kernel)
         self.inbox = inbox
         self.logger = logger
     }
@@ -25,8 +26,9 @@ public final class NodeAgent<Kernel: RuleKernel> {
     /// Puts the sources' first word in force: tables that stand are read, and only what differs is changed.
     ///
     /// - Throws: the kernel's word when it could not be done; what stood before stands.
-    public func start(_ objects: [ClusterObject]) throws(KernelError) {
+    public func start(_ objects: [ClusterObject], hostAddresses: [IPAddress] = []) throws(KernelError) {
         planner.apply(objects)
+        planner.hostAddresses = hostAddresses
         let began = clock.now
         _ = try commit(began: began)
         logger.info(
@@ -41,6 +43,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
             let changes = inbox.take()
             for problem in changes.problems { logger.warning("\(problem)") }
             planner.apply(changes.objects)
+            if let addresses = changes.hostAddresses { planner.hostAddresses = addresses }
             let began = clock.now
             do throws(KernelError) {
                 let isWritten = try commit(began: began)
@@ -64,7 +67,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
         let step = planner.step()
         for problem in step.newProblems { logger.warning("\(problem)") }
         for problem in step.pastProblems { logger.info("solved: \(problem)") }
-        let report = try writer.write(step.plans, networks: planner.networks)
+        let report = try writer.write(step.plans, environment: planner.environment)
         for problem in report.problems { logger.warning("\(problem)") }
         if let error = report.repairedAfter {
             logger.warning(

@@ -1,5 +1,6 @@
 public import IPAddressing
 public import KubernetesAPI
+public import Ruleset
 public import ServiceModel
 
 /// The cluster's state with the plans that follow from it: what a dry run and the loop both begin with.
@@ -14,12 +15,39 @@ public struct Planner: Sendable {
         public var pastProblems: [ObjectProblem] = []
     }
 
-    public init(nodeName: String) {
-        state = ClusterState(nodeName: nodeName)
+    /// The host's own addresses that could serve node ports, as far as they are known.
+    public var hostAddresses: [IPAddress] = []
+    private let settings: ProxySettings
+
+    public init(settings: ProxySettings) {
+        self.settings = settings
+        state = ClusterState(nodeName: settings.nodeName)
     }
 
-    /// Networks that Services' addresses come from.
-    public var networks: [IPNetwork] { state.serviceNetworks }
+    /// What the rules depend on beside Services.
+    public var environment: NodeEnvironment {
+        NodeEnvironment(
+            serviceNetworks: state.serviceNetworks,
+            localPods: settings.localPods(nodeCIDRs: state.node?.podCIDRs ?? []),
+            nodePortAddresses: nodePortAddresses)
+    }
+
+    private var nodePortAddresses: [IPAddress] {
+        let usable = hostAddresses.filter { !$0.isLoopback && !$0.isLinkLocal && !$0.isMulticast }
+        switch settings.nodePortAddresses {
+        case .primary:
+            let own = state.node?.addresses ?? []
+            let primary = AddressFamily.allCases.compactMap { family in own.first { $0.family == family } }
+            // Without a Node object there is no telling which is the primary one.
+            return primary.isEmpty ? usable : primary
+        case .networks(let networks):
+            return usable.filter { address in
+                let own = networks.filter { $0.family == address.family }
+                return own.isEmpty || own.contains { $0.contains(address) }
+            }
+        }
+    }
+
     public var serviceCount: Int { state.serviceCount }
     public var endpointCount: Int { state.endpointCount }
 

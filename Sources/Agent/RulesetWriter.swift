@@ -1,8 +1,8 @@
-public import IPAddressing
+package import IPAddressing
 public import KubernetesAPI
 package import NFTables
 public import NFTablesKernel
-import Ruleset
+public import Ruleset
 public import ServiceModel
 
 /// What one write did.
@@ -37,17 +37,17 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     /// How often affinity entries that lead to endpoints which left are looked for after a commit.
     private static var purgeRounds: Int { 3 }
 
-    public init(nodeName: String, kernel: Kernel) {
-        compiler = RulesetCompiler(nodeName: nodeName)
+    public init(settings: ProxySettings, kernel: Kernel) {
+        compiler = RulesetCompiler(nodeName: settings.nodeName, settings: settings.ruleset)
         self.kernel = kernel
     }
 
-    /// Takes new plans (nil: nothing to serve any more) and networks, and commits what they change.
+    /// Takes new plans (nil: nothing to serve any more) and the node's environment, and commits what they change.
     ///
     /// - Throws: the kernel's last word when the change is not in force. The plans are kept: the next call, even one
     ///   without plans, tries to put all of it in force.
     public func write(
-        _ plans: [(name: ObjectName, plan: ServicePlan?)], networks: [IPNetwork]
+        _ plans: [(name: ObjectName, plan: ServicePlan?)], environment: NodeEnvironment
     ) throws(KernelError) -> WriteReport {
         var report = WriteReport()
         for (name, plan) in plans { pending.updateValue(plan, forKey: name) }
@@ -59,7 +59,7 @@ public final class RulesetWriter<Kernel: RuleKernel> {
         }
         let (delta, problems) = compiler.update(pending.map { ($0.key, $0.value) })
         pending = [:]
-        let networkDelta = compiler.update(networks: networks)
+        let environmentDelta = compiler.update(environment: environment)
         untold += problems
         if isFirst {
             compiler.endAdoption()
@@ -69,8 +69,8 @@ public final class RulesetWriter<Kernel: RuleKernel> {
             do throws(KernelError) {
                 try commit(
                     RulesetDelta(
-                        operations: delta.operations + networkDelta.operations,
-                        purges: delta.purges + networkDelta.purges), &report)
+                        operations: delta.operations + environmentDelta.operations,
+                        purges: delta.purges + environmentDelta.purges), &report)
                 return told(report)
             } catch {
                 isInDoubt = true

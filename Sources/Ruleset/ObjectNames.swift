@@ -39,8 +39,8 @@ public enum ObjectNames {
     static let localPods = "local-pods"
     static let nodeAddresses = "node-addresses"
     static let nodePorts = "nodeports"
-    static let masquerade = "masquerade"
-    static let masqueradeNodePorts = "masquerade-nodeports"
+    static let masquerade = "masqueraded"
+    static let masqueradeNodePorts = "masqueraded-nodeports"
     static let affinityNodePorts = "affinity-nodeports"
 
     static func slots(_ map: Int) -> String { "slots-\(map)" }

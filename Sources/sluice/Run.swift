@@ -37,10 +37,8 @@ struct Run: AsyncParsableCommand {
             valueName: "path"))
     var paths: [String] = []
 
-    @Option(
-        help: ArgumentHelp(
-            "This node's name, as EndpointSlices say it. Default: the host name.", valueName: "node"))
-    var hostnameOverride: String?
+    @OptionGroup(title: "Proxy")
+    var proxy: ProxyOptions
 
     @Flag(help: "Program the kernel once and exit.")
     var once = false
@@ -61,25 +59,17 @@ struct Run: AsyncParsableCommand {
         }
         if output != nil, !dryRun { throw ValidationError("--output goes with --dry-run.") }
         if dryRun, once { throw ValidationError("--dry-run and --once exclude each other.") }
-        if let hostnameOverride, Self.nodeName(hostnameOverride).isEmpty {
-            throw ValidationError("--hostname-override is empty.")
-        }
-    }
-
-    /// Node names are lower case (kube-proxy's GetHostname).
-    static func nodeName(_ text: String) -> String {
-        text.trimmingCharacters(in: .whitespacesAndNewlines).lowercased()
     }
 
     func run() async throws {
         let logger = log.makeLogger()
-        let node = Self.nodeName(hostnameOverride ?? ProcessInfo.processInfo.hostName)
+        let settings = try proxy.settings()
         let source = ManifestSource(paths: paths)
         do {
             if dryRun {
-                try printRules(source, node: node, logger: logger)
+                try printRules(source, settings: settings, logger: logger)
             } else {
-                try await program(source, node: node, logger: logger)
+                try await program(source, settings: settings, logger: logger)
             }
         } catch let error as ManifestSource.PathError {
             logger.critical("\(error)")
@@ -106,13 +96,13 @@ struct Run: AsyncParsableCommand {
 
     // MARK: Dry run
 
-    private func printRules(_ source: ManifestSource, node: String, logger: Logger) throws {
-        var planner = Planner(nodeName: node)
-        var compiler = RulesetCompiler(nodeName: node)
+    private func printRules(_ source: ManifestSource, settings: ProxySettings, logger: Logger) throws {
+        var planner = Planner(settings: settings)
+        var compiler = RulesetCompiler(nodeName: settings.nodeName, settings: settings.ruleset)
         planner.apply(try load(source, logger).objects)
         let step = planner.step()
         let problems = step.newProblems + compiler.update(step.plans).problems
-        _ = compiler.update(networks: planner.networks)
+        _ = compiler.update(environment: planner.environment)
         for problem in problems { logger.warning("\(problem)") }
         let tables = AddressFamily.allCases.map { compiler.table($0) }
         var standardOutput = StandardOutput()
@@ -125,11 +115,11 @@ struct Run: AsyncParsableCommand {
 
     // MARK: The kernel
 
-    private func program(_ source: ManifestSource, node: String, logger: Logger) async throws {
+    private func program(_ source: ManifestSource, settings: ProxySettings, logger: Logger) async throws {
         let connection = try Preflight.connect()
         let snapshot = try load(source, logger)
         let inbox = ChangeInbox()
-        let agent = NodeAgent(nodeName: node, kernel: connection, inbox: inbox, logger: logger)
+        let agent = NodeAgent(settings: settings, kernel: connection, inbox: inbox, logger: logger)
         if once {
             try agent.start(snapshot.objects)
             return
