@@ -262,6 +262,10 @@ extension ContractCase {
             "a map holds as many elements as its size says", after: [table, clients],
             do: [add("clients", entry(1, 2), entry(2, 2), entry(3, 3))], refused: [0: ENFILE]),
         Self(
+            "a full map is emptied and filled in one transaction",
+            after: [table, clients, add("clients", entry(1, 2), entry(2, 2))],
+            do: [.flushSet(id, set: "clients"), add("clients", entry(3, 2), entry(4, 2))]),
+        Self(
             "a set is emptied and filled in one transaction", after: [table, map, add("map", entry(1, 2))],
             do: [.flushSet(id, set: "map"), add("map", entry(1, 3), entry(2, 3))]),
     ]
