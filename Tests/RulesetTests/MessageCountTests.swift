@@ -177,6 +177,6 @@ struct MessageCountTests {
         #expect(table.sets.keys.allSatisfy { $0.utf8.count <= 255 })
         #expect(table.chains.keys.allSatisfy { $0.utf8.count <= 255 })
         let comments = table.elements.values.joined().compactMap(\.comment)
-        #expect(comments.map(\.utf8.count) == [127])
+        #expect(comments.map(\.utf8.count) == [NFTables.Comment.maximumCount])
     }
 }
