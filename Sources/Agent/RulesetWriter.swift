@@ -7,7 +7,7 @@ public import ServiceModel
 
 /// What one write did.
 public struct WriteReport: Sendable, Equatable {
-    /// Services that can't be programmed as asked.
+    /// Services that can't be programmed as asked, those found by failed writes before this one among them.
     public var problems: [ObjectProblem] = []
     public var operations = 0
     /// Netlink messages, those that begin and end a batch among them.
@@ -31,6 +31,8 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     private var isFirst = true
     /// Plans that came before the kernel's tables could be read.
     private var pending: [ObjectName: ServicePlan?] = [:]
+    /// Problems found by writes that failed: a plan is compiled once, whatever becomes of its commit.
+    private var untold: [ObjectProblem] = []
 
     /// How often affinity entries that lead to endpoints which left are looked for after a commit.
     private static var purgeRounds: Int { 3 }
@@ -58,17 +60,17 @@ public final class RulesetWriter<Kernel: RuleKernel> {
         let plans = pending.map { (name: $0.key, plan: $0.value) }
         pending = [:]
         if isInDoubt {
-            report.problems = compiler.updateBeforeRepair(plans)
+            untold += compiler.updateBeforeRepair(plans)
             _ = compiler.update(networks: networks)
         } else {
             var (delta, problems) = compiler.update(plans)
-            report.problems = problems
+            untold += problems
             let networkDelta = compiler.update(networks: networks)
             delta.operations += networkDelta.operations
             delta.purges += networkDelta.purges
             do throws(KernelError) {
                 try commit(delta, &report)
-                return report
+                return told(report)
             } catch {
                 isInDoubt = true
                 report.repairedAfter = error
@@ -83,6 +85,13 @@ public final class RulesetWriter<Kernel: RuleKernel> {
         if let actual { tables = actual } else { tables = try readTables() }
         try commit(compiler.repair(tables), &report)
         isInDoubt = false
+        return told(report)
+    }
+
+    private func told(_ report: WriteReport) -> WriteReport {
+        defer { untold = [] }
+        var report = report
+        report.problems = untold
         return report
     }
 
