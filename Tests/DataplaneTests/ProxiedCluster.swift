@@ -5,6 +5,7 @@ import KubernetesAPI
 import NFTables
 import NFTablesKernel
 import Ruleset
+import Synchronization
 import TestNetwork
 import Testing
 
@@ -21,6 +22,7 @@ final class ProxiedCluster {
     /// In the node's namespace.
     let connection: Connection
     private var objects: [ClusterObject.Key: ClusterObject] = [:]
+    private let sourcePorts = SourcePorts()
     private var planner: Planner
     private var writer: RulesetWriter<Connection>
 
@@ -62,8 +64,10 @@ final class ProxiedCluster {
     }
 
     /// What an agent does that starts anew: the kernel and the objects are all it knows.
+    /// - Parameter changes: what happened while none ran.
     @discardableResult
-    func restart() throws -> WriteReport {
+    func restart(changing changes: [ClusterObject] = []) throws -> WriteReport {
+        for object in changes { objects[object.key] = object }
         planner = Planner(nodeName: node.name)
         writer = RulesetWriter(nodeName: node.name, kernel: connection)
         planner.apply(Array(objects.values))
@@ -94,9 +98,10 @@ final class ProxiedCluster {
         to destination: AddressPort, from host: Host, _ transport: TransportProtocol = .tcp, times: Int = 1,
         source: IPAddress? = nil
     ) throws -> [String] {
-        try host.namespace.connect(
-            transport, to: destination, times: times, sourceAddress: source, timeout: Self.patience
-        ).map { $0.server ?? "\($0.outcome)" }
+        try (0..<times).map { _ in
+            let attempt = try attempt(to: destination, from: host, transport, source: source)
+            return attempt.server ?? "\(attempt.outcome)"
+        }
     }
 
     /// One connection that is to be answered or refused.
@@ -105,7 +110,8 @@ final class ProxiedCluster {
         source: IPAddress? = nil
     ) throws -> Attempt {
         try host.namespace.connect(
-            transport, to: destination, sourceAddress: source, timeout: Self.patience)
+            transport, to: destination, sourceAddress: source, sourcePort: sourcePorts.next(),
+            timeout: Self.patience)
     }
 
     /// What becomes of a connection that is to be dropped.
@@ -147,6 +153,20 @@ final class ProxiedCluster {
     }
 }
 
+/// Source ports, each given out once: connection tracking sends a datagram whose ports were used within the last half
+/// minute where it sent the one before, and the kernel's own choice repeats itself now and then.
+final class SourcePorts: Sendable {
+    private let last = Mutex<UInt16>(9999)
+
+    func next() -> UInt16 {
+        last.withLock { last in
+            precondition(last < 60000, "a test has used up the source ports")
+            last += 1
+            return last
+        }
+    }
+}
+
 /// A way of connecting that a test is repeated for.
 struct Traffic: Sendable, CustomTestStringConvertible {
     let transport: TransportProtocol
@@ -155,6 +175,9 @@ struct Traffic: Sendable, CustomTestStringConvertible {
     static let all = [TransportProtocol.tcp, .udp].flatMap { transport in
         AddressFamily.allCases.map { Traffic(transport: transport, family: $0) }
     }
+
+    /// Both transports and both families, for tests that wait.
+    static let both = [Traffic(transport: .tcp, family: .ipv4), Traffic(transport: .udp, family: .ipv6)]
 
     /// Port 80 of a virtual address.
     func virtual(_ number: UInt8, port: UInt16 = 80) -> AddressPort {
