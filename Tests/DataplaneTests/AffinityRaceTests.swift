@@ -27,7 +27,7 @@ extension DataplaneTests {
             var random = SeededGenerator(seed: seed)
             let names = ["a", "b", "c", "d"]
             try ProxiedCluster.with(ClusterPlan(pods: [["client"] + names])) { cluster in
-                let clients = try cluster.addClients(16, to: cluster.client, traffic.family)
+                let clients = try cluster.network.addAddresses(16, to: cluster.client, traffic.family)
                 try cluster.apply(
                     [.clusterIP("sticky", at: VirtualAddress.pair(1), affinity: 600)],
                     EndpointSlice.pair("sticky", names.flatMap { cluster.endpoints($0) }))

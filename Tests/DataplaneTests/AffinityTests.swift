@@ -33,7 +33,7 @@ extension DataplaneTests {
         func clientsKeepEndpoints(traffic: Traffic) throws {
             try ProxiedCluster.with(plan) { cluster in
                 try serveSticky(cluster)
-                let clients = try cluster.addClients(6, to: cluster.client, traffic.family)
+                let clients = try cluster.network.addAddresses(6, to: cluster.client, traffic.family)
                 let first = try servers(cluster, traffic, clients)
                 #expect(Set(first.prefix(3)) == ["a", "b", "c"])
                 #expect(first.prefix(3) == first.suffix(3))
@@ -72,7 +72,7 @@ extension DataplaneTests {
         func otherChanges(traffic: Traffic) throws {
             try ProxiedCluster.with(plan) { cluster in
                 try serveSticky(cluster)
-                let clients = try cluster.addClients(6, to: cluster.client, traffic.family)
+                let clients = try cluster.network.addAddresses(6, to: cluster.client, traffic.family)
                 let first = try servers(cluster, traffic, clients)
                 let other = EndpointSlice.pair("other", cluster.endpoints("a", "d"))
                 try cluster.apply([.clusterIP("other", at: VirtualAddress.pair(2))], other)
@@ -99,7 +99,7 @@ extension DataplaneTests {
         func endpointLeaves(traffic: Traffic) throws {
             try ProxiedCluster.with(plan) { cluster in
                 try serveSticky(cluster)
-                let clients = try cluster.addClients(9, to: cluster.client, traffic.family)
+                let clients = try cluster.network.addAddresses(9, to: cluster.client, traffic.family)
                 let first = try servers(cluster, traffic, clients)
                 try cluster.apply([], EndpointSlice.pair("sticky", cluster.endpoints("a", "c")))
                 let second = try servers(cluster, traffic, clients)
@@ -125,7 +125,7 @@ extension DataplaneTests {
         func fewEndpoints(traffic: Traffic) throws {
             try ProxiedCluster.with(plan) { cluster in
                 try serveSticky(cluster)
-                let clients = try cluster.addClients(4, to: cluster.client, traffic.family)
+                let clients = try cluster.network.addAddresses(4, to: cluster.client, traffic.family)
                 _ = try servers(cluster, traffic, clients)
                 func serve(_ endpoints: [EndpointSlice.Endpoint]) throws {
                     try cluster.apply([], EndpointSlice.pair("sticky", endpoints))
@@ -205,7 +205,7 @@ extension DataplaneTests {
                 try cluster.apply(
                     [.clusterIP("sticky", at: VirtualAddress.pair(1), affinity: 600)],
                     EndpointSlice.pair("sticky", cluster.endpoints("a") + host))
-                let clients = try cluster.addClients(4, to: cluster.client, traffic.family)
+                let clients = try cluster.network.addAddresses(4, to: cluster.client, traffic.family)
                 let first = try servers(cluster, traffic, clients)
                 #expect(Set(first) == ["a", "node"])
                 #expect(try servers(cluster, traffic, clients) == first)
@@ -240,7 +240,7 @@ extension DataplaneTests {
                 let onB = EndpointSlice.pair(
                     "sticky", cluster.endpoints("b"), ports: otherPorts, number: 2)
                 try cluster.apply([service], onA + onB)
-                let clients = try cluster.addClients(6, to: cluster.client, traffic.family)
+                let clients = try cluster.network.addAddresses(6, to: cluster.client, traffic.family)
                 let first = try servers(cluster, traffic, clients)
                 #expect(Set(first.prefix(3)) == ["a", "b", "c"])
                 #expect(try servers(cluster, traffic, clients) == first)
@@ -263,7 +263,7 @@ extension DataplaneTests {
         func restart(traffic: Traffic) throws {
             try ProxiedCluster.with(plan) { cluster in
                 try serveSticky(cluster)
-                let clients = try cluster.addClients(6, to: cluster.client, traffic.family)
+                let clients = try cluster.network.addAddresses(6, to: cluster.client, traffic.family)
                 let first = try servers(cluster, traffic, clients)
                 #expect(try cluster.restart().messages == 0)
                 #expect(try servers(cluster, traffic, clients) == first)
@@ -274,7 +274,7 @@ extension DataplaneTests {
         func leftWhileDown(traffic: Traffic) throws {
             try ProxiedCluster.with(plan) { cluster in
                 try serveSticky(cluster)
-                let clients = try cluster.addClients(6, to: cluster.client, traffic.family)
+                let clients = try cluster.network.addAddresses(6, to: cluster.client, traffic.family)
                 let first = try servers(cluster, traffic, clients)
                 try cluster.restart(
                     changing: EndpointSlice.pair("sticky", cluster.endpoints("a", "c")).map {

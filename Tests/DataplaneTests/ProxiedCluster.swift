@@ -121,25 +121,6 @@ final class ProxiedCluster {
         try host.namespace.connect(transport, to: destination, timeout: Self.dropTimeout).outcome
     }
 
-    /// Gives a pod more addresses, one for each client that it is to play: <block>.<100…> of its node's pods.
-    func addClients(_ count: Int, to pod: Host, _ family: AddressFamily) throws -> [IPAddress] {
-        let base = pod.address(family)
-        let addresses = (0..<UInt64(count)).map { index in
-            switch family {
-            case .ipv4: IPAddress(ipv4: UInt32(base.low & ~0xff) + 100 + UInt32(index))
-            case .ipv6: IPAddress(high: base.high, low: 0x1000 + index)
-            }
-        }
-        let suffix = family == .ipv6 ? " nodad" : ""
-        try pod.namespace.command(
-            "ip", "-batch", "-",
-            input: addresses.map { "addr add \($0)/\(family.bitWidth) dev eth0\(suffix)\n" }.joined())
-        let link = try #require(pod.nodeInterface)
-        try node.namespace.command(
-            "ip", "-batch", "-", input: addresses.map { "route add \($0) dev \(link)\n" }.joined())
-        return addresses
-    }
-
     // MARK: The kernel
 
     func table(_ family: AddressFamily) throws -> Table? {
