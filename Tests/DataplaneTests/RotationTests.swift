@@ -39,13 +39,18 @@ extension DataplaneTests {
                     try cluster.answers(
                         to: traffic.virtual(1), from: cluster.client, traffic.transport, times: count)
                 }
-                let order = try take(3)
+                var order = try take(3)
                 // Two of the next round: the third one's turn comes after the change.
                 #expect(try take(2) == Array(order.prefix(2)))
-                try cluster.apply([], EndpointSlice.pair("web", cluster.endpoints("d", "c", "a")))
-                let changed = order.map { $0 == "b" ? "d" : $0 }
-                #expect(try take(1) == Array(changed.suffix(1)))
-                #expect(try take(6) == changed + changed)
+                // Each place in turn, and the first once more: whatever order the names have by themselves.
+                var spare = "d"
+                for place in [0, 1, 2, 0] {
+                    swap(&order[place], &spare)
+                    let endpoints = order.sorted().flatMap { cluster.endpoints($0) }
+                    try cluster.apply([], EndpointSlice.pair("web", endpoints))
+                    #expect(try take(4) == Array(order.suffix(1)) + order)
+                    #expect(try take(2) == Array(order.prefix(2)))
+                }
             }
         }
 
