@@ -59,15 +59,25 @@ struct SlotOrderTests {
 
 @Suite("Regions of slot maps")
 struct SlotAllocatorTests {
-    @Test("maps are filled one after the other, 64 regions each")
+    @Test("maps are filled one after the other, 16 regions each while there are few")
     func filling() {
         var allocator = SlotAllocator()
         let regions = (0..<130).map { _ in allocator.allocate() }
         #expect(Set(regions).count == 130)
-        #expect(regions.map(\.map) == (0..<130).map { $0 / 64 })
-        #expect(allocator.maps == [0, 1, 2])
+        #expect(regions.map(\.map) == (0..<130).map { $0 / 16 })
+        #expect(allocator.maps == Array(0...8))
         #expect(regions[1].offset == 65_536)
-        #expect(SlotRegion(map: 1, slot: regions[70].offset + 65_535) == regions[70])
+        #expect(SlotRegion(map: 4, slot: regions[70].offset + 65_535) == regions[70])
+    }
+
+    @Test("once there are 512 maps they are filled further, and only then come more")
+    func fillingFurther() {
+        var allocator = SlotAllocator()
+        let regions = (0..<512 * 64 + 1).map { _ in allocator.allocate() }
+        #expect(Set(regions).count == regions.count)
+        #expect(regions[512 * 16].map == 0 && regions[512 * 32].map == 0)
+        #expect(regions.dropLast().allSatisfy { $0.map < 512 })
+        #expect(regions.last == SlotRegion(map: 512, index: 0))
     }
 
     @Test("what is given back is given out again, and a map without regions goes")
@@ -77,8 +87,8 @@ struct SlotAllocatorTests {
         allocator.release(regions[5])
         let again = allocator.allocate()
         #expect(again == regions[5])
-        for region in regions[..<64] { allocator.release(region) }
-        #expect(allocator.maps == [1, 2])
+        for region in regions[..<16] { allocator.release(region) }
+        #expect(allocator.maps == Array(1...8))
         #expect(!allocator.isUsed(0))
         let next = allocator.allocate()
         #expect(next.map == 0)
