@@ -42,7 +42,7 @@ enum SluiceProgram {
 
     /// Runs it to its end.
     /// - Parameters:
-    ///   - user: runs it as `nobody`, without any capability.
+    ///   - asNobody: runs it as the user `nobody`, without any capability.
     ///   - input: what it reads from standard input.
     static func run(
         _ arguments: String..., in namespace: Namespace, asNobody: Bool = false, input: String? = nil
