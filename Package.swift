@@ -82,6 +82,18 @@ let package = Package(
         .testTarget(
             name: "ServiceModelTests", dependencies: ["ServiceModel", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
+        .target(
+            name: "ClusterBuilders", dependencies: ["KubernetesAPI", "IPAddressing"],
+            path: "Tests/Support/ClusterBuilders", swiftSettings: strict),
+        .testTarget(
+            name: "DataplaneTests",
+            dependencies: [
+                // Run as a program, not imported.
+                "sluice",
+                "Agent", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
+                "TestNetwork",
+                "ClusterBuilders",
+            ], swiftSettings: strict),
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),

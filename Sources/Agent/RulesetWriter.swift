@@ -57,25 +57,28 @@ public final class RulesetWriter<Kernel: RuleKernel> {
             actual = try readTables()
             compiler.adopt(actual ?? [:])
         }
-        let (delta, problems) = compiler.update(pending.map { ($0.key, $0.value) })
+        let plans = pending.map { (name: $0.key, plan: $0.value) }
         pending = [:]
-        let environmentDelta = compiler.update(environment: environment)
-        untold += problems
-        if isFirst {
-            compiler.endAdoption()
-            isFirst = false
-        }
-        if !isInDoubt {
+        if isInDoubt {
+            untold += compiler.updateBeforeRepair(plans)
+            _ = compiler.update(environment: environment)
+        } else {
+            var (delta, problems) = compiler.update(plans)
+            untold += problems
+            let environmentDelta = compiler.update(environment: environment)
+            delta.operations += environmentDelta.operations
+            delta.purges += environmentDelta.purges
             do throws(KernelError) {
-                try commit(
-                    RulesetDelta(
-                        operations: delta.operations + environmentDelta.operations,
-                        purges: delta.purges + environmentDelta.purges), &report)
+                try commit(delta, &report)
                 return told(report)
             } catch {
                 isInDoubt = true
                 report.repairedAfter = error
             }
+        }
+        if isFirst {
+            compiler.endAdoption()
+            isFirst = false
         }
         report.compared = true
         let tables: [AddressFamily: Table]

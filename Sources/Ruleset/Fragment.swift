@@ -15,28 +15,34 @@ struct Fragment {
     var chains: [Chain] = []
     /// By set.
     var elements: [String: [Element]] = [:]
-    /// Each as often as it is asked for.
-    var shared: [Shared] = []
 
     init() {}
 
     init(_ service: CompiledService, frame: Frame) {
-        for address in service.clusterIPs where address.family == frame.family {
-            shared.append(Shared(set: ObjectNames.clusterIPs, key: RegisterValue(address)))
-        }
         for port in service.ports where port.family == frame.family {
             var builder = PortFragment(port: port, frame: frame)
             builder.build()
             sets += builder.sets
             chains += builder.chains
             for (set, added) in builder.elements { elements[set, default: []] += added }
+        }
+    }
+
+    /// The elements that the Service has in common with others, each as often as it asks for it.
+    static func shared(_ service: CompiledService, _ family: AddressFamily) -> [Shared] {
+        var result: [Shared] = []
+        for address in service.clusterIPs where address.family == family {
+            result.append(Shared(set: ObjectNames.clusterIPs, key: RegisterValue(address)))
+        }
+        for port in service.ports where port.family == family {
             for pool in port.pools {
                 for member in pool.members where member.isHairpin {
-                    shared.append(
-                        Shared(set: ObjectNames.hairpin, key: RegisterValue(hairpin: member.target.address)))
+                    let key = RegisterValue(hairpin: member.target.address)
+                    result.append(Shared(set: ObjectNames.hairpin, key: key))
                 }
             }
         }
+        return result
     }
 }
 

@@ -8,7 +8,11 @@ struct CleanupCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cleanup",
         abstract: "Remove the tables that Sluice made, and nothing else.",
-        discussion: "Connections that are open stay open; new ones to Services are not served any more.")
+        discussion: """
+            New connections to Services are not served any more. Open ones stay open as long as other rules on the node,
+            such as a network plugin's, need connection tracking: when the last such rule goes, the kernel stops
+            translating them.
+            """)
 
     @OptionGroup(title: "Logging")
     var log: LogOptions

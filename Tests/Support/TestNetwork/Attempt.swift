@@ -140,15 +140,17 @@ private struct Exchange {
         if destination.withSocketAddress({ Glibc.connect(socket.raw, $0, $1) }) != 0 {
             guard errno == EINPROGRESS else { return try Self.outcome(ofError: errno) }
             guard try socket.wait(for: POLLOUT, until: deadline) else { return .timedOut }
-            var error: Int32 = 0
-            var length = socklen_t(MemoryLayout<Int32>.size)
-            guard getsockopt(socket.raw, SOL_SOCKET, SO_ERROR, &error, &length) == 0 else {
-                throw SystemError("getsockopt SO_ERROR")
-            }
+            let error = try pendingError()
             guard error == 0 else { return try Self.outcome(ofError: error) }
         }
         if transport == .udp, send(socket.raw, "hello\n", 6, Int32(MSG_NOSIGNAL)) < 0 {
-            return try Self.outcome(ofError: errno)
+            let number = errno
+            guard number == EPERM else { return try Self.outcome(ofError: number) }
+            // The host's own output hook took it. Rejected or dropped, `send` says the same; after a rejection
+            // the ICMP error is on its way to the socket.
+            let isTold = try socket.wait(for: POLLIN, until: deadline)
+            let error = isTold ? try pendingError() : 0
+            return try Self.outcome(ofError: error == 0 ? number : error)
         }
         switch try socket.readLine(until: deadline) {
         case .line(let line):
@@ -159,6 +161,16 @@ private struct Exchange {
         case .failed(let number): return try Self.outcome(ofError: number)
         case .timedOut: return .timedOut
         }
+    }
+
+    /// The error that waits in the socket (SO_ERROR), which is then taken; 0 for none.
+    private func pendingError() throws -> Int32 {
+        var error: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        guard getsockopt(socket.raw, SOL_SOCKET, SO_ERROR, &error, &length) == 0 else {
+            throw SystemError("getsockopt SO_ERROR")
+        }
+        return error
     }
 
     private static func outcome(ofError number: Int32) throws -> Outcome {

@@ -62,10 +62,21 @@ public final class EchoServer: Sendable {
         running.join()
     }
 
+    private static let bindAttempts = 100
+
     private static func listen(on listener: Listener) throws -> (Descriptor, TransportProtocol) {
         let socket = try listener.transport.socket(listener.endpoint.address.family)
         try socket.set(SOL_SOCKET, SO_REUSEADDR, to: Int32(1))
-        try socket.bind(to: listener.endpoint)
+        // A process that is started elsewhere at this moment holds copies of all descriptors until it runs its program,
+        // so a port that was just given back can be taken for a little longer.
+        for attempt in 1...Self.bindAttempts {
+            do {
+                try socket.bind(to: listener.endpoint)
+                break
+            } catch let error as SystemError where error.number == EADDRINUSE && attempt < Self.bindAttempts {
+                usleep(10_000)
+            }
+        }
         if listener.transport != .udp {
             guard Glibc.listen(socket.raw, 1024) == 0 else {
                 throw SystemError("listen on \(listener.endpoint)")

@@ -73,7 +73,11 @@ public final class TestCluster: Sendable {
                     node: nodeNames[node], nodeInterface: "\(plan.podInterfacePrefix)\(index + 1)")
             }
         }
-        try ClusterWiring(plan: plan, outside: outsideNamespace, nodes: nodes, pods: pods).build()
+        try wiring.build()
+    }
+
+    private var wiring: ClusterWiring {
+        ClusterWiring(plan: plan, outside: outsideNamespace, nodes: nodes, pods: pods)
     }
 
     deinit { remove() }
@@ -124,6 +128,22 @@ public final class TestCluster: Sendable {
         let server = try EchoServer(host.name, in: host.namespace, listeners: listeners)
         servers.withLock { $0.append(server) }
         return server
+    }
+
+    /// Gives a pod of the first node more addresses, so that it can play several clients. Routed pods only.
+    /// - Parameter count: at most 100.
+    /// - Returns: 10.244.0.100 …, or fd00:244::1000 …
+    public func addAddresses(_ count: Int, to pod: Host, _ family: AddressFamily) throws -> [IPAddress] {
+        precondition(pod.node == node.name && (0...100).contains(count))
+        let base = pod.address(family)
+        let addresses = (0..<count).map { index in
+            switch family {
+            case .ipv4: IPAddress(ipv4: UInt32(base.low & ~0xff) + 100 + UInt32(index))
+            case .ipv6: IPAddress(high: base.high, low: 0x1000 + UInt64(index))
+            }
+        }
+        try wiring.add(addresses, to: pod, on: node)
+        return addresses
     }
 
     /// Stops the servers and removes the namespaces. May be called again.

@@ -1,0 +1,167 @@
+import Agent
+import FakeKernel
+import Glibc
+import KubernetesAPI
+import Logging
+import NFTables
+import NFTablesKernel
+import Synchronization
+import Testing
+
+/// Keeps what was logged, in order.
+private struct MemoryLog: LogHandler {
+    final class Lines: Sendable {
+        private let lines = Mutex<[String]>([])
+        func append(_ line: String) { lines.withLock { $0.append(line) } }
+        var all: [String] { lines.withLock { $0 } }
+    }
+
+    let lines: Lines
+    var metadata: Logger.Metadata = [:]
+    var logLevel: Logger.Level = .trace
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) { lines.append("\(event.level): \(event.message)") }
+}
+
+@Suite("The loop", .timeLimit(.minutes(1)))
+struct NodeAgentTests {
+    private let kernel = FakeNFTables()
+    private let inbox = ChangeInbox()
+    private let lines = MemoryLog.Lines()
+    private let commits: AsyncStream<Bool>
+
+    init() {
+        let (commits, continuation) = AsyncStream.makeStream(of: Bool.self)
+        self.commits = commits
+        kernel.observe { result in continuation.yield((try? result.get()) != nil) }
+    }
+
+    private func makeAgent() -> NodeAgent<FakeNFTables> {
+        NodeAgent(
+            nodeName: "node", kernel: kernel, inbox: inbox,
+            logger: Logger(label: "test") { [lines] _ in MemoryLog(lines: lines) })
+    }
+
+    /// Starts an agent and follows the inbox until `body` is done and the signals have ended.
+    private func run(_ body: (inout AsyncStream<Bool>.Iterator) async throws -> Void) async throws {
+        let agent = makeAgent()
+        try agent.start([service("web", "10.96.0.1"), endpoints("web", "10.244.0.1", "10.244.0.2")])
+        let loop = Task { await agent.run() }
+        var commits = commits.makeAsyncIterator()
+        #expect(await commits.next() == true)
+        try await body(&commits)
+        inbox.finish()
+        await loop.value
+    }
+
+    private var servedAddresses: Int {
+        kernel.tables[TableID(.ip, "sluice")]?.elements["services"]?.count ?? 0
+    }
+
+    @Test("a start puts all in force, in one transaction")
+    func start() throws {
+        try makeAgent().start([service("web", "10.96.0.1"), service("more", "10.96.0.2")])
+        #expect(kernel.transactions.count == 1)
+        #expect(servedAddresses == 2)
+        #expect(lines.all.contains("info: serving"))
+    }
+
+    @Test("a start that the kernel refuses says so")
+    func failedStart() {
+        kernel.failCommits([.refused])
+        let agent = makeAgent()
+        #expect(throws: KernelError.self) { try agent.start([service("web", "10.96.0.1")]) }
+        #expect(kernel.tables.isEmpty)
+    }
+
+    @Test("changes in the inbox come in force")
+    func changes() async throws {
+        try await run { commits in
+            inbox.put(upserted: [service("more", "10.96.0.2")])
+            #expect(await commits.next() == true)
+            #expect(servedAddresses == 2)
+            inbox.put(removed: [.service(name("web"))])
+            #expect(await commits.next() == true)
+            #expect(servedAddresses == 1)
+        }
+        #expect(kernel.attempts == 3)
+    }
+
+    @Test("what gathers while a commit runs is one transaction")
+    func coalescing() async throws {
+        try await run { commits in
+            kernel.beforeNextCommit { [inbox] _ in
+                for index in 1...100 { inbox.put(upserted: [service("s\(index)", "10.96.1.\(index)")]) }
+            }
+            inbox.put(upserted: [service("more", "10.96.0.2")])
+            #expect(await commits.next() == true)
+            #expect(await commits.next() == true)
+            #expect(servedAddresses == 102)
+        }
+        #expect(kernel.attempts == 3)
+    }
+
+    @Test("failures are tried again until all that was asked for meanwhile is in force")
+    func failures() async throws {
+        try await run { commits in
+            // Two rounds of a commit, or its repair, that fails.
+            kernel.failCommits([.refused, .refused, .lostAnswer(isApplied: false)])
+            inbox.put(upserted: [service("more", "10.96.0.2")])
+            #expect(await commits.next() == false)
+            #expect(await commits.next() == false)
+            inbox.put(upserted: [service("last", "10.96.0.3")])
+            #expect(await commits.next() == false)
+            #expect(await commits.next() == true)
+            #expect(servedAddresses == 3)
+        }
+        let errors = lines.all.filter { $0.hasPrefix("error: not in force, the rules from before stay") }
+        #expect(errors.count == 2)
+    }
+
+    @Test("a change that fails is tried again though nothing else happens")
+    func retry() async throws {
+        try await run { commits in
+            kernel.failCommits([.refused, .refused])
+            inbox.put(upserted: [service("more", "10.96.0.2")])
+            #expect(await commits.next() == false)
+            #expect(await commits.next() == false)
+            #expect(await commits.next() == true)
+            #expect(servedAddresses == 2)
+        }
+    }
+
+    @Test("problems are told once, and once that they are over")
+    func problems() async throws {
+        try await run { commits in
+            inbox.put(
+                upserted: [service("zwo", "10.96.0.1"), service("more", "10.96.0.2")],
+                problems: [ObjectProblem(source: "a.yaml", message: "is no object")])
+            #expect(await commits.next() == true)
+            inbox.put(upserted: [endpoints("zwo", "10.244.0.9"), endpoints("more", "10.244.0.8")])
+            #expect(await commits.next() == true)
+            inbox.put(removed: [.service(name("web"))])
+            #expect(await commits.next() == true)
+        }
+        #expect(
+            lines.all.filter { $0.contains("belongs to Service default/web") }.map { $0.prefix(12) } == [
+                "warning: Ser", "info: solved",
+            ])
+        #expect(lines.all.contains("warning: a.yaml: is no object"))
+    }
+
+    @Test("a task that is cancelled ends the loop and leaves the rules")
+    func cancelled() async throws {
+        let agent = makeAgent()
+        try agent.start([service("web", "10.96.0.1")])
+        let before = kernel.tables
+        let loop = Task { await agent.run() }
+        loop.cancel()
+        inbox.put(upserted: [service("more", "10.96.0.2")])
+        await loop.value
+        #expect(kernel.tables == before)
+    }
+}
