@@ -80,6 +80,9 @@ final class KernelNetwork: Sendable {
         try cluster.outside.namespace.setSysctls([
             "ipv6/conf/all/accept_redirects": "0", "ipv6/conf/br0/accept_redirects": "0",
         ])
+        // ICMP errors are rationed: a client that is refused more than a few times in a second hears of the first
+        // few alone. That is the kernel's way with all senders, and says nothing about rules.
+        try cluster.node.namespace.setSysctls(["ipv4/icmp_ratelimit": "0", "ipv6/icmp/ratelimit": "0"])
         let listeners = addresses.flatMap { address in
             [UInt16(80), 81].flatMap { port in
                 [TransportProtocol.tcp, .udp].map { EchoServer.Listener($0, AddressPort(address, port)) }
