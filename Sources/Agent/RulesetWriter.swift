@@ -55,25 +55,28 @@ public final class RulesetWriter<Kernel: RuleKernel> {
             actual = try readTables()
             compiler.adopt(actual ?? [:])
         }
-        let (delta, problems) = compiler.update(pending.map { ($0.key, $0.value) })
+        let plans = pending.map { (name: $0.key, plan: $0.value) }
         pending = [:]
-        let networkDelta = compiler.update(networks: networks)
-        report.problems = problems
-        if isFirst {
-            compiler.endAdoption()
-            isFirst = false
-        }
-        if !isInDoubt {
+        if isInDoubt {
+            report.problems = compiler.updateBeforeRepair(plans)
+            _ = compiler.update(networks: networks)
+        } else {
+            var (delta, problems) = compiler.update(plans)
+            report.problems = problems
+            let networkDelta = compiler.update(networks: networks)
+            delta.operations += networkDelta.operations
+            delta.purges += networkDelta.purges
             do throws(KernelError) {
-                try commit(
-                    RulesetDelta(
-                        operations: delta.operations + networkDelta.operations,
-                        purges: delta.purges + networkDelta.purges), &report)
+                try commit(delta, &report)
                 return report
             } catch {
                 isInDoubt = true
                 report.repairedAfter = error
             }
+        }
+        if isFirst {
+            compiler.endAdoption()
+            isFirst = false
         }
         report.compared = true
         let tables: [AddressFamily: Table]

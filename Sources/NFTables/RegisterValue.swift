@@ -17,6 +17,16 @@ public struct RegisterValue: Sendable {
         for byte in bytes { append(byte) }
     }
 
+    /// The given bytes, unpadded; all at once where they are 32 or fewer.
+    public init(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.count <= Self.inlineCount else {
+            for byte in bytes { append(byte) }
+            return
+        }
+        withUnsafeMutableBytes(of: &inline) { $0.copyMemory(from: bytes) }
+        length = UInt8(bytes.count)
+    }
+
     /// Number of bytes.
     public var count: Int { Int(length) }
     public var isEmpty: Bool { length == 0 }
@@ -38,11 +48,40 @@ public struct RegisterValue: Sendable {
         while length % 4 != 0 { append(0) }
     }
 
+    /// Appends an 8-bit number, padded to one register: a transport protocol.
+    public mutating func appendField(_ value: UInt8) {
+        appendRegister((UInt32(value) << 24).bigEndian)
+    }
+
     /// Appends a 16-bit number in network byte order, padded to one register: a port.
     public mutating func appendField(bigEndian value: UInt16) {
-        append(UInt8(truncatingIfNeeded: value >> 8))
-        append(UInt8(truncatingIfNeeded: value))
+        appendRegister((UInt32(value) << 16).bigEndian)
+    }
+
+    /// Appends a 32-bit number in network byte order: an IPv4 address.
+    public mutating func appendField(bigEndian value: UInt32) { appendRegister(value.bigEndian) }
+
+    /// Appends a 64-bit number in network byte order: half an IPv6 address.
+    public mutating func appendField(bigEndian value: UInt64) {
+        appendField(bigEndian: UInt32(truncatingIfNeeded: value >> 32))
+        appendField(bigEndian: UInt32(truncatingIfNeeded: value))
+    }
+
+    /// Appends a whole register as it lies in memory. Large rulesets have hundreds of thousands of keys, so this doesn't
+    /// go byte by byte.
+    private mutating func appendRegister(_ value: UInt32) {
         while length % 4 != 0 { append(0) }
+        let position = Int(length)
+        guard position + 4 <= Self.inlineCount else {
+            withUnsafeBytes(of: value) { bytes in
+                for byte in bytes { append(byte) }
+            }
+            return
+        }
+        withUnsafeMutableBytes(of: &inline) {
+            $0.storeBytes(of: value, toByteOffset: position, as: UInt32.self)
+        }
+        length += 4
     }
 
     public subscript(index: Int) -> UInt8 {

@@ -72,7 +72,7 @@ extension Element {
             switch UInt32(attribute.type) {
             case UInt32(NFTA_SET_ELEM_KEY.rawValue):
                 key = attribute.nested.first { $0.type == UInt16(NFTA_DATA_VALUE.rawValue) }.map {
-                    RegisterValue($0.payload.prefix(RegisterValue.maximumCount))
+                    RegisterValue(cut: $0.payload)
                 }
             case UInt32(NFTA_SET_ELEM_DATA.rawValue):
                 element.data = attribute.nested.first { _ in true }.flatMap(Self.data)
@@ -97,7 +97,7 @@ extension Element {
 
     private static func data(_ attribute: Attribute) -> Data? {
         if attribute.type == UInt16(NFTA_DATA_VALUE.rawValue) {
-            return .value(RegisterValue(attribute.payload.prefix(RegisterValue.maximumCount)))
+            return .value(RegisterValue(cut: attribute.payload))
         }
         var code: Int32?
         var chain: String?
@@ -109,5 +109,12 @@ extension Element {
             }
         }
         return code.flatMap { Verdict(code: $0, chain: chain) }.map { .verdict($0) }
+    }
+}
+
+extension RegisterValue {
+    /// As many of the bytes as a value holds.
+    fileprivate init(cut bytes: UnsafeRawBufferPointer) {
+        self.init(UnsafeRawBufferPointer(rebasing: bytes.prefix(Self.maximumCount)))
     }
 }

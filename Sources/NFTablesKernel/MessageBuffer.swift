@@ -15,6 +15,9 @@ final class MessageBuffer {
 
     static let slack = 256 << 10
 
+    /// The most that is kept between transactions.
+    private static let keptCapacity = 1 << 20
+
     init(capacity: Int = 512 << 10) {
         memory = .allocate(byteCount: max(capacity, Self.slack), alignment: 16)
     }
@@ -23,9 +26,13 @@ final class MessageBuffer {
 
     var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[..<count]) }
 
+    /// What a cold start needed, some 16 MiB, isn't kept: changes are small.
     func removeAll() {
         count = 0
         open = nil
+        guard memory.count > Self.keptCapacity else { return }
+        memory.deallocate()
+        memory = .allocate(byteCount: Self.keptCapacity, alignment: 16)
     }
 
     /// Begins a message; it ends with `end`, the next `begin`, or the buffer's use.

@@ -14,15 +14,10 @@ struct Fragment {
     var chains: [Chain] = []
     /// By set.
     var elements: [String: [Element]] = [:]
-    /// Each as often as it is asked for.
-    var shared: [Shared] = []
 
     init() {}
 
     init(_ service: CompiledService, frame: Frame) {
-        for address in service.clusterIPs where address.family == frame.family {
-            shared.append(Shared(set: ObjectNames.clusterIPs, key: RegisterValue(address)))
-        }
         for port in service.ports where port.family == frame.family {
             add(port, frame)
         }
@@ -40,7 +35,6 @@ struct Fragment {
             elements[ObjectNames.direct, default: []] += keys().map {
                 Element($0, data: data, comment: comment)
             }
-            addHairpin(endpoint)
         case .pool(let pool):
             let chain = ObjectNames.pool(pool.identity)
             elements[ObjectNames.services, default: []] += keys().map {
@@ -104,12 +98,28 @@ struct Fragment {
                 ]))
         }
         chains.append(Chain(ObjectNames.pool(pool.identity), rules: rules))
-        for member in pool.members { addHairpin(member) }
     }
 
-    private mutating func addHairpin(_ endpoint: PoolEndpoint) {
-        guard endpoint.isHairpin else { return }
-        shared.append(
-            Shared(set: ObjectNames.hairpin, key: RegisterValue(hairpin: endpoint.target.address)))
+    // MARK: Shared elements
+
+    /// The elements that the Service has in common with others, each as often as it asks for it.
+    static func shared(_ service: CompiledService, _ family: AddressFamily) -> [Shared] {
+        var result: [Shared] = []
+        for address in service.clusterIPs where address.family == family {
+            result.append(Shared(set: ObjectNames.clusterIPs, key: RegisterValue(address)))
+        }
+        func addHairpin(_ endpoint: PoolEndpoint) {
+            guard endpoint.isHairpin else { return }
+            let key = RegisterValue(hairpin: endpoint.target.address)
+            result.append(Shared(set: ObjectNames.hairpin, key: key))
+        }
+        for port in service.ports where port.family == family {
+            switch port.target {
+            case .direct(let endpoint): addHairpin(endpoint)
+            case .pool(let pool): for member in pool.members { addHairpin(member) }
+            case .refuse, .drop: break
+            }
+        }
+        return result
     }
 }

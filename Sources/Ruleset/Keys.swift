@@ -5,30 +5,39 @@ import NFTables
 extension RegisterValue {
     /// `ip daddr`
     init(_ address: IPAddress) {
-        self.init(address.bytes)
+        self.init()
+        append(address)
     }
 
     /// `ip daddr . th dport`
     init(_ target: AddressPort) {
         self.init()
-        appendField(target.address.bytes)
+        append(target.address)
         appendField(bigEndian: target.port)
     }
 
     /// `ip daddr . meta l4proto . th dport`
     init(_ address: IPAddress, _ transport: TransportProtocol, _ port: UInt16) {
         self.init()
-        appendField(address.bytes)
-        appendField(CollectionOfOne(transport.rawValue))
+        append(address)
+        appendField(transport.rawValue)
         appendField(bigEndian: port)
     }
 
     /// `ip saddr . ip daddr` of one that is sent to itself.
     init(hairpin address: IPAddress) {
         self.init()
-        let bytes = address.bytes
-        appendField(bytes)
-        appendField(bytes)
+        append(address)
+        append(address)
+    }
+
+    private mutating func append(_ address: IPAddress) {
+        switch address.family {
+        case .ipv4: appendField(bigEndian: UInt32(truncatingIfNeeded: address.low))
+        case .ipv6:
+            appendField(bigEndian: address.high)
+            appendField(bigEndian: address.low)
+        }
     }
 
     /// A slot number, as `numgen` leaves it in a register.

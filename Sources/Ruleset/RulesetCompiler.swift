@@ -37,6 +37,13 @@ public struct RulesetCompiler: Sendable {
         var shared: [Fragment.Shared: Int] = [:]
         /// Where the pools of the kernel's table are and in which order their endpoints stand, until asked for.
         var adopted: [String: AdoptedPool] = [:]
+
+        init(frame: Frame) { self.frame = frame }
+
+        mutating func count(_ element: Fragment.Shared, _ step: Int) {
+            let count = (shared[element] ?? 0) + step
+            shared[element] = count == 0 ? nil : count
+        }
     }
 
     /// - Parameter nodeName: orders the endpoints of pools, differently on each node.
@@ -57,6 +64,39 @@ public struct RulesetCompiler: Sendable {
         _ plans: [(name: ObjectName, plan: ServicePlan?)]
     ) -> (delta: RulesetDelta, problems: [ObjectProblem]) {
         let mapsBefore = tables.mapValues { Set($0.slots.maps) }
+        let (changed, problems) = take(plans)
+        var delta = RulesetDelta()
+        for family in AddressFamily.allCases {
+            let changes = changes(of: family, changed, slotMapsBefore: mapsBefore[family] ?? [])
+            delta.operations += changes.operations
+            delta.purges += changes.purges
+        }
+        return (delta, problems)
+    }
+
+    /// Takes new plans as `update` does, where what the kernel holds is in doubt and `repair` will say what changes: a
+    /// cold start needn't put all changes together only for them to be thrown away.
+    ///
+    /// - Returns: the problems of Services that can't be programmed as asked.
+    public mutating func updateBeforeRepair(
+        _ plans: [(name: ObjectName, plan: ServicePlan?)]
+    ) -> [ObjectProblem] {
+        let (changed, problems) = take(plans)
+        for family in AddressFamily.allCases {
+            guard var state = tables.removeValue(forKey: family) else { continue }
+            for (old, new) in changed {
+                for shared in Fragment.shared(new, family) { state.count(shared, 1) }
+                for shared in Fragment.shared(old, family) { state.count(shared, -1) }
+            }
+            tables[family] = state
+        }
+        return problems
+    }
+
+    /// Compiles plans and gives out slots.
+    private mutating func take(
+        _ plans: [(name: ObjectName, plan: ServicePlan?)]
+    ) -> (changed: [(old: CompiledService, new: CompiledService)], problems: [ObjectProblem]) {
         var problems: [ObjectProblem] = []
         var changed: [(old: CompiledService, new: CompiledService)] = []
         // Regions of pools that end are given back before others are handed out, so that maps fill up again.
@@ -69,13 +109,7 @@ public struct RulesetCompiler: Sendable {
             services[name] = plan == nil ? nil : new
             changed.append((old, new))
         }
-        var delta = RulesetDelta()
-        for family in AddressFamily.allCases {
-            let changes = changes(of: family, changed, slotMapsBefore: mapsBefore[family] ?? [])
-            delta.operations += changes.operations
-            delta.purges += changes.purges
-        }
-        return (delta, problems)
+        return (changed, problems)
     }
 
     private mutating func changes(
@@ -87,16 +121,15 @@ public struct RulesetCompiler: Sendable {
         defer { tables[family] = state }
         var wasThere: [Fragment.Shared: Bool] = [:]
         func count(_ shared: Fragment.Shared, _ step: Int) {
-            let now = state.shared[shared] ?? 0
-            if wasThere[shared] == nil { wasThere[shared] = now > 0 }
-            state.shared[shared] = now + step == 0 ? nil : now + step
+            if wasThere[shared] == nil { wasThere[shared] = state.shared[shared] != nil }
+            state.count(shared, step)
         }
         for (old, new) in changed {
             let before = Fragment(old, frame: state.frame)
             let after = Fragment(new, frame: state.frame)
             changes.add(from: before, to: after)
-            for shared in after.shared { count(shared, 1) }
-            for shared in before.shared { count(shared, -1) }
+            for shared in Fragment.shared(new, family) { count(shared, 1) }
+            for shared in Fragment.shared(old, family) { count(shared, -1) }
             changes.purges += Self.purges(from: old, to: new, family)
         }
         for (shared, wasThere) in wasThere {

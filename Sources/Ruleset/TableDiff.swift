@@ -71,7 +71,11 @@ enum TableDiff {
 
     private static func sorted(_ chains: [Chain], _ order: [String]) -> [Chain] {
         let rank = Dictionary(order.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
-        return chains.sorted { (rank[$0.name] ?? -1, $0.name) < (rank[$1.name] ?? -1, $1.name) }
+        var (others, ranked) = ([Chain](), [(rank: Int, chain: Chain)]())
+        for chain in chains {
+            if let rank = rank[chain.name] { ranked.append((rank, chain)) } else { others.append(chain) }
+        }
+        return others.sorted { $0.name < $1.name } + ranked.sorted { $0.rank < $1.rank }.map(\.chain)
     }
 
     /// The elements as they compare: an interval set in a fixed order, without the end of all that the kernel or nft
