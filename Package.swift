@@ -85,6 +85,15 @@ let package = Package(
         .target(
             name: "ClusterBuilders", dependencies: ["KubernetesAPI", "IPAddressing"],
             path: "Tests/Support/ClusterBuilders", swiftSettings: strict),
+        .target(
+            name: "PacketCases", dependencies: ["ClusterBuilders", "KubernetesAPI", "IPAddressing"],
+            path: "Tests/Support/PacketCases", swiftSettings: strict),
+        .testTarget(
+            name: "FateTests",
+            dependencies: [
+                "Agent", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing", "ClusterBuilders",
+                "PacketCases", "PacketSimulator", "TestNetwork",
+            ], swiftSettings: strict),
         .testTarget(
             name: "DataplaneTests",
             dependencies: [
