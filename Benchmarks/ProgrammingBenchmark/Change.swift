@@ -48,10 +48,11 @@ final class ProgrammedNode {
     init(_ cluster: GeneratedCluster, in namespace: Namespace) throws {
         self.cluster = cluster
         kernel = try MeasuredKernel(in: namespace)
-        planner = Planner(nodeName: GeneratedCluster.nodeName(0))
-        writer = RulesetWriter(nodeName: GeneratedCluster.nodeName(0), kernel: kernel)
+        planner = Planner(settings: ProxySettings(nodeName: GeneratedCluster.nodeName(0)))
+        writer = RulesetWriter(
+            settings: ProxySettings(nodeName: GeneratedCluster.nodeName(0)), kernel: kernel)
         planner.apply(cluster.objects)
-        _ = try writer.write(planner.step().plans, networks: planner.networks)
+        _ = try writer.write(planner.step().plans, environment: planner.environment)
     }
 
     /// Makes the change so often, each time to another Service while there are others.
@@ -87,8 +88,9 @@ final class ProgrammedNode {
     /// A new agent over the table that stands.
     private func restart() throws -> ChangeSample {
         let objects = cluster.objects
-        planner = Planner(nodeName: GeneratedCluster.nodeName(0))
-        writer = RulesetWriter(nodeName: GeneratedCluster.nodeName(0), kernel: kernel)
+        planner = Planner(settings: ProxySettings(nodeName: GeneratedCluster.nodeName(0)))
+        writer = RulesetWriter(
+            settings: ProxySettings(nodeName: GeneratedCluster.nodeName(0)), kernel: kernel)
         return try measure { $0.apply(objects) }
     }
 
@@ -96,7 +98,7 @@ final class ProgrammedNode {
         kernel.reset()
         let watch = Stopwatch()
         change(&planner)
-        let report = try writer.write(planner.step().plans, networks: planner.networks)
+        let report = try writer.write(planner.step().plans, environment: planner.environment)
         return ChangeSample(
             seconds: watch.seconds, messages: report.messages, bytes: report.bytes,
             ruleOperations: kernel.ruleOperations)

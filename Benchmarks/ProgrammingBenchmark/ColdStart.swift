@@ -22,12 +22,13 @@ struct ColdStart {
         let kernel = try MeasuredKernel(in: namespace)
         var result = ColdStart()
         let watch = Stopwatch()
-        var planner = Planner(nodeName: GeneratedCluster.nodeName(0))
+        var planner = Planner(settings: ProxySettings(nodeName: GeneratedCluster.nodeName(0)))
         planner.apply(objects)
         let step = planner.step()
         result.plan = watch.seconds
-        let writer = RulesetWriter(nodeName: GeneratedCluster.nodeName(0), kernel: kernel)
-        let report = try writer.write(step.plans, networks: planner.networks)
+        let writer = RulesetWriter(
+            settings: ProxySettings(nodeName: GeneratedCluster.nodeName(0)), kernel: kernel)
+        let report = try writer.write(step.plans, environment: planner.environment)
         result.total = watch.seconds
         result.commit = kernel.commits
         result.compile = result.total - result.plan - kernel.commits.wall

@@ -36,8 +36,9 @@ struct Footprint: ParsableCommand {
         let programWatch = Stopwatch()
         var running = planner
         let step = running.step()
-        let writer = RulesetWriter(nodeName: GeneratedCluster.nodeName(0), kernel: connection)
-        _ = try writer.write(step.plans, networks: running.networks)
+        let writer = RulesetWriter(
+            settings: ProxySettings(nodeName: GeneratedCluster.nodeName(0)), kernel: connection)
+        _ = try writer.write(step.plans, environment: running.environment)
         figures.program += programWatch.seconds
         figures.peak = Self.status("VmHWM:")
         figures.resident = Self.status("VmRSS:")
@@ -53,7 +54,7 @@ struct Footprint: ParsableCommand {
         let snapshot = try source.load()
         figures.parse = watch.seconds
         let programWatch = Stopwatch()
-        var planner = Planner(nodeName: GeneratedCluster.nodeName(0))
+        var planner = Planner(settings: ProxySettings(nodeName: GeneratedCluster.nodeName(0)))
         planner.apply(snapshot.objects)
         figures.program = programWatch.seconds
         return planner

@@ -9,7 +9,7 @@ import Testing
 @Suite("Affinity entries of endpoints that left")
 struct AffinityPurgeTests {
     private static let table = TableID(.ip, "sluice")
-    private static let map = "affinity-default/web/tcp/8080"
+    private static let map = "affinity-pool-default/web/tcp/8080"
 
     private static func entry(_ client: String, _ endpoint: String, left: UInt64 = 60_000) -> Element {
         Element(

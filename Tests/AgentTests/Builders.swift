@@ -50,8 +50,8 @@ final class Bench<Kernel: RuleKernel> {
 
     init(_ kernel: Kernel, nodeName: String = "node") {
         self.kernel = kernel
-        planner = Planner(nodeName: nodeName)
-        writer = RulesetWriter(nodeName: nodeName, kernel: kernel)
+        planner = Planner(settings: ProxySettings(nodeName: nodeName))
+        writer = RulesetWriter(settings: ProxySettings(nodeName: nodeName), kernel: kernel)
     }
 
     func apply(_ objects: ClusterObject...) { planner.apply(objects) }
@@ -63,7 +63,7 @@ final class Bench<Kernel: RuleKernel> {
     /// Plans what changed and puts it in force.
     @discardableResult
     func write() throws(KernelError) -> WriteReport {
-        try writer.write(planner.step().plans, networks: planner.networks)
+        try writer.write(planner.step().plans, environment: planner.environment)
     }
 
     /// The tables as they are to be, those of them that differ from the kernel's.

@@ -42,7 +42,7 @@ struct NodeAgentTests {
 
     private func makeAgent() -> NodeAgent<FakeNFTables> {
         NodeAgent(
-            nodeName: "node", kernel: kernel, inbox: inbox,
+            settings: ProxySettings(nodeName: "node"), kernel: kernel, inbox: inbox,
             logger: Logger(label: "test") { [lines] _ in MemoryLog(lines: lines) })
     }
 

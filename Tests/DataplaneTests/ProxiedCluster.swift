@@ -29,8 +29,8 @@ final class ProxiedCluster {
     private init(_ network: TestCluster) throws {
         self.network = network
         connection = try network.node.namespace.run { try Connection() }
-        planner = Planner(nodeName: network.node.name)
-        writer = RulesetWriter(nodeName: network.node.name, kernel: connection)
+        planner = Planner(settings: ProxySettings(nodeName: network.node.name))
+        writer = RulesetWriter(settings: ProxySettings(nodeName: network.node.name), kernel: connection)
     }
 
     /// Every pod serves port 8080 over TCP and UDP.
@@ -68,15 +68,15 @@ final class ProxiedCluster {
     @discardableResult
     func restart(changing changes: [ClusterObject] = []) throws -> WriteReport {
         for object in changes { objects[object.key] = object }
-        planner = Planner(nodeName: node.name)
-        writer = RulesetWriter(nodeName: node.name, kernel: connection)
+        planner = Planner(settings: ProxySettings(nodeName: node.name))
+        writer = RulesetWriter(settings: ProxySettings(nodeName: node.name), kernel: connection)
         planner.apply(Array(objects.values))
         return try write()
     }
 
     private func write() throws -> WriteReport {
         let step = planner.step()
-        let report = try writer.write(step.plans, networks: planner.networks)
+        let report = try writer.write(step.plans, environment: planner.environment)
         let repaired = report.repairedAfter.map { "\($0)" }
         try #require(repaired == nil, "a transaction had to be repaired")
         #expect((step.newProblems + report.problems).map(\.description) == [])

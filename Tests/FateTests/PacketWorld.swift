@@ -62,18 +62,18 @@ extension PacketWorld {
 
 /// The product's parts between the cluster's objects and a kernel.
 struct Proxy<Kernel: RuleKernel> {
-    private var planner = Planner(nodeName: Place.nodeName)
+    private var planner = Planner(settings: ProxySettings(nodeName: Place.nodeName))
     private let writer: RulesetWriter<Kernel>
 
     init(_ kernel: Kernel) throws {
-        writer = RulesetWriter(nodeName: Place.nodeName, kernel: kernel)
+        writer = RulesetWriter(settings: ProxySettings(nodeName: Place.nodeName), kernel: kernel)
         try change([], removing: [])
     }
 
     mutating func change(_ upserts: [ClusterObject], removing gone: [ClusterObject.Key]) throws {
         planner.apply(upserts)
         planner.apply(Dictionary(uniqueKeysWithValues: gone.map { ($0, ClusterObject?.none) }))
-        let report = try writer.write(planner.step().plans, networks: planner.networks)
+        let report = try writer.write(planner.step().plans, environment: planner.environment)
         // The writer would put things right by itself, and hide what the transaction got wrong.
         if let error = report.repairedAfter { throw error }
     }

@@ -121,7 +121,7 @@ struct MessageCountTests {
         ])
         #expect(
             problems.map(\.description) == [
-                "Service default/service-1: port 80 has 65600 endpoints; 65536 of them are used"
+                "Service default/service-1: default/service-1:http has 65600 endpoints; 65536 of them are used"
             ])
         let table = compiler.table(.ipv4)
         #expect(table.elements["slots-0"]?.count == 65_536 + 2)

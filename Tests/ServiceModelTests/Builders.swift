@@ -46,7 +46,7 @@ extension ClusterState {
     func fate(_ service: String, _ family: AddressFamily = .ipv4) -> String {
         guard let plan = plan(for: name(service)).plan else { return "not served" }
         guard let port = plan.ports.first(where: { $0.family == family }) else { return "no such port" }
-        return switch port.outcome {
+        return switch port.outcome(port.frontends[0].policy) {
         case .refuse: "refused"
         case .drop: "dropped"
         case .endpoints(let endpoints):

@@ -67,7 +67,7 @@ struct ClusterStateTests {
             ])
         let plan = try #require(state.plan(for: name("web")).plan)
         let targets = plan.ports.map { port -> [UInt16] in
-            if case .endpoints(let endpoints) = port.outcome {
+            if case .endpoints(let endpoints) = port.outcome(port.frontends[0].policy) {
                 endpoints.map(\.target.port).sorted()
             } else {
                 []
@@ -102,7 +102,7 @@ struct ClusterStateTests {
                     endpoint("10.244.0.3", on: nil))
             ])
         let plan = try #require(state.plan(for: name("web")).plan)
-        guard case .endpoints(let endpoints) = plan.ports[0].outcome else {
+        guard case .endpoints(let endpoints) = plan.ports[0].outcome(plan.ports[0].frontends[0].policy) else {
             Issue.record("no endpoints")
             return
         }
@@ -253,7 +253,7 @@ struct ClusterStateTests {
             service("a", "10.96.0.1", created: 1), service("b", "10.96.0.1", "fd00::1", created: 2),
         ])
         let (plan, problems) = state.plan(for: name("b"))
-        #expect(try #require(plan).ports.map(\.addresses) == [[ip("fd00::1")]])
+        #expect(try #require(plan).ports.map { $0.frontends.compactMap(\.address) } == [[ip("fd00::1")]])
         #expect(problems.count == 1)
         #expect(problems.first?.message.hasPrefix("10.96.0.1:80/tcp belongs to Service default/a") == true)
     }
