@@ -194,7 +194,7 @@ struct Frame: Sendable {
 
     /// Whose address becomes the node's.
     private var source: Chain {
-        let hairpin = Rule([.member([.saddr(nft), .daddr(nft)], of: ObjectNames.hairpin), .masqueradeRandom])
+        let hairpin = Rule([.member([.saddr(nft), .daddr(nft)], of: ObjectNames.hairpin), .masquerade])
         return Chain(
             ObjectNames.source,
             rules: [hairpin] + (clusterIPMasquerade.map { [$0] } ?? [])
