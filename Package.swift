@@ -24,8 +24,10 @@ let package = Package(
             providers: [.apt(["libnftnl-dev", "libmnl-dev"])]),
         .target(name: "IPAddressing", swiftSettings: strict),
         .target(name: "NFTables", swiftSettings: strict),
+        .target(name: "Netlink", dependencies: ["CNetfilter"], swiftSettings: strict),
         .target(
-            name: "NFTablesKernel", dependencies: ["NFTables", "CNetfilter"], swiftSettings: strict),
+            name: "NFTablesKernel", dependencies: ["NFTables", "Netlink", "CNetfilter"],
+            swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
         .target(
             name: "Manifests",

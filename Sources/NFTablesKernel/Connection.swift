@@ -1,5 +1,6 @@
 internal import CNetfilter
 public import NFTables
+import Netlink
 
 /// What a committed transaction was made of.
 public struct CommitSummary: Sendable, Equatable {

@@ -1,6 +1,7 @@
 internal import CNetfilter
 import Glibc
 public import NFTables
+import Netlink
 
 extension Connection {
     /// How often a dump starts again when others change the ruleset while it runs.

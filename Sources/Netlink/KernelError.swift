@@ -62,7 +62,7 @@ extension KernelError: CustomStringConvertible {
     }
 
     /// `EPERM (Operation not permitted)`
-    static func text(_ errno: Int32) -> String {
+    package static func text(_ errno: Int32) -> String {
         let words = String(cString: strerror(errno))
         return names[errno].map { "\($0) (\(words))" } ?? "errno \(errno) (\(words))"
     }
