@@ -28,6 +28,9 @@ let package = Package(
         .target(
             name: "NFTablesKernel", dependencies: ["NFTables", "Netlink", "CNetfilter"],
             swiftSettings: strict),
+        .target(
+            name: "Conntrack", dependencies: ["Netlink", "IPAddressing", "CNetfilter"],
+            swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
         .target(
             name: "Manifests",
@@ -121,6 +124,9 @@ let package = Package(
         .testTarget(
             name: "NFTablesKernelTests", dependencies: ["NFTables", "NFTablesKernel", "TestNetwork"],
             swiftSettings: strict),
+        .testTarget(
+            name: "ConntrackTests",
+            dependencies: ["Conntrack", "Netlink", "TestNetwork", "IPAddressing"], swiftSettings: strict),
         .testTarget(
             name: "TestNetworkTests", dependencies: ["TestNetwork", "IPAddressing"],
             swiftSettings: strict),
