@@ -44,8 +44,8 @@ let package = Package(
         .target(
             name: "Agent",
             dependencies: [
-                "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
-                .product(name: "Logging", package: "swift-log"),
+                "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel", "Conntrack", "KubernetesAPI",
+                "IPAddressing", .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .executableTarget(
             name: "sluice",

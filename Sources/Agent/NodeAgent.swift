@@ -1,7 +1,9 @@
+public import Conntrack
 public import IPAddressing
 public import KubernetesAPI
 public import Logging
-public import NFTablesKernel
+import NFTablesKernel
+import Ruleset
 
 /// The loop: changes in, plans, one transaction, and again.
 ///
@@ -12,11 +14,19 @@ public final class NodeAgent<Kernel: RuleKernel> {
     private let inbox: ChangeInbox
     private let logger: Logger
     private var pacing = CommitPacing()
+    private var flows = ServedFlows()
+    private var isFlowChangeUntold = false
+    private let inForce: @Sendable (UDPCleanup) -> Void
     private let clock = ContinuousClock()
     /// How many of the Services that a commit changes are logged by name.
     private static var namesLogged: Int { 10 }
 
-    public init(settings: ProxySettings, kernel: Kernel, inbox: ChangeInbox, logger: Logger) {
+    /// - Parameter inForce: told, once rules are in force, which UDP flows are right, whenever that changes.
+    public init(
+        settings: ProxySettings, kernel: Kernel, inbox: ChangeInbox, logger: Logger,
+        inForce: @escaping @Sendable (UDPCleanup) -> Void = { _ in }
+    ) {
+        self.inForce = inForce
         planner = Planner(settings: settings)
         writer = RulesetWriter(settings: settings, kernel: kernel)
         self.inbox = inbox
@@ -67,7 +77,15 @@ public final class NodeAgent<Kernel: RuleKernel> {
         let step = planner.step()
         for problem in step.newProblems { logger.warning("\(problem)") }
         for problem in step.pastProblems { logger.info("solved: \(problem)") }
-        let report = try writer.write(step.plans, environment: planner.environment)
+        let environment = planner.environment
+        // Kept whatever becomes of the commit: the plans are handed over once.
+        isFlowChangeUntold =
+            flows.update(step.plans, nodeAddresses: environment.nodePortAddresses) || isFlowChangeUntold
+        let report = try writer.write(step.plans, environment: environment)
+        if isFlowChangeUntold {
+            inForce(flows.cleanup)
+            isFlowChangeUntold = false
+        }
         for problem in report.problems { logger.warning("\(problem)") }
         if let error = report.repairedAfter {
             logger.warning(

@@ -134,7 +134,8 @@ public struct ClusterState: Sendable {
                         id: ServicePortID(service: name, transport: port.transport, port: port.name),
                         family: family, frontends: frontends, cluster: selection.outcome(.cluster),
                         local: frontends.contains { $0.policy == .local } ? selection.outcome(.local) : nil,
-                        affinityTimeout: service.affinityTimeout))
+                        affinityTimeout: service.affinityTimeout,
+                        serving: port.transport == .udp ? selection.serving : []))
             }
         }
         if service.kind == .loadBalancer, service.externalTrafficPolicy == .local {

@@ -19,7 +19,6 @@ struct EndpointSelection {
     }
 
     private(set) var candidates: [Candidate] = []
-    /// The ready ones that topology leaves; see `closest`.
     private let nodeName: String
     private let zone: String?
 
@@ -68,6 +67,11 @@ struct EndpointSelection {
         let here = candidates.filter(\.isLocal)
         let ready = here.filter(\.isReady)
         return ready.isEmpty ? here.filter(\.isServingTerminating) : ready
+    }
+
+    /// Those that answer, new connections or only old ones.
+    var serving: Set<AddressPort> {
+        Set(candidates.lazy.filter { $0.isReady || $0.isServing }.map(\.target))
     }
 
     var localReady: [Candidate] { candidates.filter { $0.isLocal && $0.isReady } }

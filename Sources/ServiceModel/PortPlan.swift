@@ -83,12 +83,14 @@ public struct PortPlan: Sendable, Hashable {
     public let local: Outcome
     /// Seconds of ClientIP affinity; nil for none.
     public let affinityTimeout: UInt32?
+    /// Of a UDP port, all endpoints that serve, ready or not, whatever policy says: flows to them may go on.
+    public let serving: Set<AddressPort>
 
     public init(
         id: ServicePortID, family: AddressFamily, frontends: [Frontend], cluster: Outcome,
-        local: Outcome? = nil,
-        affinityTimeout: UInt32? = nil
+        local: Outcome? = nil, affinityTimeout: UInt32? = nil, serving: Set<AddressPort> = []
     ) {
+        self.serving = serving
         self.id = id
         self.family = family
         self.frontends = frontends

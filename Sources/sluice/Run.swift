@@ -1,5 +1,6 @@
 import Agent
 import ArgumentParser
+import Conntrack
 import Foundation
 import IPAddressing
 import KubernetesAPI
@@ -119,9 +120,16 @@ struct Run: AsyncParsableCommand {
         let connection = try Preflight.connect()
         let snapshot = try load(source, logger)
         let inbox = ChangeInbox()
-        let agent = NodeAgent(settings: settings, kernel: connection, inbox: inbox, logger: logger)
+        let (flows, flowsChanged) = AsyncStream.makeStream(
+            of: UDPCleanup.self, bufferingPolicy: .bufferingNewest(1))
+        let cleaner = FlowCleaner(reconciler: try ConntrackReconciler(), logger: logger)
+        let agent = NodeAgent(settings: settings, kernel: connection, inbox: inbox, logger: logger) {
+            flowsChanged.yield($0)
+        }
         if once {
             try agent.start(snapshot.objects)
+            flowsChanged.finish()
+            await cleaner.run(flows)
             return
         }
         let changes = try source.changes()
@@ -144,9 +152,11 @@ struct Run: AsyncParsableCommand {
             logger.info("\(name): ending, the rules stay")
             work.cancel()
         }
+        let cleaning = Task { await cleaner.run(flows) }
         await work.value
         signals.stop()
         follower.cancel()
+        cleaning.cancel()
     }
 }
 
