@@ -44,14 +44,17 @@ def serve(name, port):
                 key.fileobj.close()
 
 
-def connect(host, port, timeout=TIMEOUT):
-    """One connection: (socket or None, what came of it, the client as the server saw it)."""
+def connect(host, port, timeout=TIMEOUT, source=None):
+    """One connection, from the address `source` if given: (socket or None, what came of it, the client as
+    the server saw it)."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     connection = socket.socket(family, socket.SOCK_STREAM)
     connection.settimeout(timeout)
     # Closed by a reset: thousands of connections leave no TIME_WAIT behind.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     try:
+        if source:
+            connection.bind((source, 0))
         connection.connect((host, int(port)))
         greeting = connection.recv(4096).decode().split()
         if len(greeting) == 2:
@@ -67,21 +70,24 @@ def connect(host, port, timeout=TIMEOUT):
     return None, outcome, "-"
 
 
-def ask(host, port, count):
-    """Connects `count` times; prints who answered, in one line."""
+def ask(host, port, count, client=None):
+    """Connects `count` times; prints who answered, in one line. Ends with status 1 when a server saw
+    another client address than `client`, if given."""
     names = []
     for _ in range(int(count)):
-        connection, name, _ = connect(host, port)
+        connection, name, seen = connect(host, port)
         names.append(name)
         if connection:
             connection.close()
+            if client not in (None, seen):
+                sys.exit(f"{name}, at {host} port {port}, saw its client as {seen} instead of {client}")
     print(*names)
 
 
-def once(host, port):
+def once(host, port, source=None, timeout=TIMEOUT):
     """Connects once; prints the outcome, the client as the server saw it, and milliseconds."""
     start = time.monotonic()
-    connection, outcome, seen = connect(host, port)
+    connection, outcome, seen = connect(host, port, float(timeout), source)
     print(outcome, seen, f"{(time.monotonic() - start) * 1000:.1f}")
     if connection:
         connection.close()
