@@ -209,4 +209,7 @@ COMMANDS = {
 }
 
 if __name__ == "__main__":
+    # Ctrl-C ends a client without a traceback. What runs in the background was started to ignore it.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     COMMANDS[sys.argv[1]](*sys.argv[2:])
