@@ -77,6 +77,7 @@ let package = Package(
             name: "AgentTests",
             dependencies: [
                 "Agent", "FakeKernel", "TestNetwork", "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel",
+                "Conntrack",
                 "KubernetesAPI", "IPAddressing", .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(
