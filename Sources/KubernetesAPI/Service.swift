@@ -58,6 +58,8 @@ public struct Service: Sendable, Equatable {
     public var loadBalancerIPs: [IPAddress]
     /// `spec.loadBalancerSourceRanges`; nil when the field is empty.
     public var sourceRanges: [IPNetwork]?
+    /// `sourceRanges` lacks entries that could not be read.
+    public var hasUnreadableSourceRanges = false
     /// `spec.healthCheckNodePort`; nil when 0 or unset.
     public var healthCheckNodePort: UInt16?
 

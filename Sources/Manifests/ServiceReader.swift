@@ -215,7 +215,12 @@ extension RawService {
         switch spec.loadBalancerSourceRanges {
         case .absent, .null, .value([]): break
         // A range that can't be read closes rather than opens: the list counts as given.
-        case .value, .wrong: service.sourceRanges = ranges
+        case .value(let all):
+            service.sourceRanges = ranges
+            service.hasUnreadableSourceRanges = ranges.count < all.count
+        case .wrong:
+            service.sourceRanges = ranges
+            service.hasUnreadableSourceRanges = true
         }
         service.healthCheckNodePort = reader.port(
             spec.healthCheckNodePort, zeroIsNone: true, at: FieldPath.spec["healthCheckNodePort"],

@@ -90,6 +90,8 @@ public struct NamedSet: Sendable, Hashable {
     public struct Flags: OptionSet, Sendable, Hashable {
         public let rawValue: UInt32
         public init(rawValue: UInt32) { self.rawValue = rawValue }
+        /// It belongs to one rule and goes with it.
+        public static let anonymous = Flags(rawValue: 0x1)
         public static let constant = Flags(rawValue: 0x2)
         public static let interval = Flags(rawValue: 0x4)
         public static let timeout = Flags(rawValue: 0x10)

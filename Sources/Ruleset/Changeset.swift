@@ -83,12 +83,30 @@ struct Changeset {
             }
         }
         deadChains += old.chains.map(\.name).filter { !newChainNames.contains($0) }
+        let intervals = Set((old.sets + new.sets).filter { $0.flags.contains(.interval) }.map(\.name))
         for (set, elements) in new.elements {
-            addElements(of: set, from: old.elements[set] ?? [], to: elements)
+            let before = old.elements[set] ?? []
+            if intervals.contains(set) {
+                replaceElements(of: set, from: before, to: elements)
+            } else {
+                addElements(of: set, from: before, to: elements)
+            }
         }
         for (set, elements) in old.elements where new.elements[set] == nil {
-            removedElements[set, default: []] += elements
+            if !intervals.contains(set) {
+                removedElements[set, default: []] += elements
+            } else if newSetNames.contains(set) {
+                flushedSets.append(set)
+            }
         }
+    }
+
+    /// Changes an interval set as a whole: its starts and ends lie between each other, and the kernel takes none that
+    /// lies inside an interval which stands for that moment.
+    mutating func replaceElements(of set: String, from old: [Element], to new: [Element]) {
+        guard old != new else { return }
+        if !old.isEmpty { flushedSets.append(set) }
+        addedElements[set] = new
     }
 
     /// What leads from one list of a set's elements to the other; elements are told apart by their keys.

@@ -146,12 +146,13 @@ private struct PortFragment {
         sets.append(set)
         let allowed = IntervalElements.make(sources, frame.family)
         if !allowed.isEmpty { elements[set.name] = allowed }
-        chains.append(
+        // Ahead of what it leads to: chains that end go in this order, and none while another one leads there.
+        chains.insert(
             Chain(
                 chain,
                 rules: [
                     Rule([.member(.saddr(family), of: set.name), .verdict(next)]), Rule([.drop]),
-                ]))
+                ]), at: 0)
     }
 
     /// Under Cluster policy the answer must come back through this node; under Local policy only what the host itself

@@ -193,11 +193,9 @@ public struct RulesetCompiler: Sendable {
                 (ObjectNames.serviceNetworks, \.serviceNetworks), (ObjectNames.localPods, \.localPods),
             ]
             for (set, path) in networks {
-                let before = IntervalElements.make(environment[keyPath: path], family)
-                let after = IntervalElements.make(new[keyPath: path], family)
-                guard before != after else { continue }
-                if !before.isEmpty { changes.flushedSets.append(set) }
-                changes.addedElements[set] = after
+                changes.replaceElements(
+                    of: set, from: IntervalElements.make(environment[keyPath: path], family),
+                    to: IntervalElements.make(new[keyPath: path], family))
             }
             changes.addElements(
                 of: ObjectNames.nodeAddresses, from: nodeAddresses(environment, family),

@@ -15,7 +15,9 @@ enum TableDiff {
         }
         var changes = Changeset(wanted.id)
         changes.newSets = sorted(wanted.sets.values.filter { actual.sets[$0.name] == nil })
-        changes.deadSets = actual.sets.keys.filter { wanted.sets[$0] == nil }.sorted()
+        // An anonymous set goes with the rule that somebody put it into.
+        changes.deadSets = actual.sets.values
+            .filter { wanted.sets[$0.name] == nil && !$0.flags.contains(.anonymous) }.map(\.name).sorted()
         changes.newChains = sorted(wanted.chains.values.filter { actual.chains[$0.name] == nil }, order)
         changes.deadChains = actual.chains.keys.filter { wanted.chains[$0] == nil }.sorted()
         changes.refilledChains = sorted(

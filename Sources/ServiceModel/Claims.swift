@@ -11,11 +11,14 @@ struct Claim: Hashable {
     /// What a Service asks for: nothing when this proxy doesn't serve it.
     static func all(of service: Service) -> [Claim] {
         guard service.isServedHere else { return [] }
+        let addresses = Set(service.virtualAddresses.filter { service.serves($0.family) })
         return service.ports.flatMap { port in
-            Set(service.virtualAddresses).map {
+            addresses.map {
                 Claim(address: $0, transport: port.transport, port: port.port)
             }
-                + (port.nodePort.map { [Claim(address: nil, transport: port.transport, port: $0)] } ?? [])
+                + [service.hasNodePorts ? port.nodePort : nil].compactMap { $0 }.map {
+                    Claim(address: nil, transport: port.transport, port: $0)
+                }
         }
     }
 }
@@ -59,6 +62,13 @@ extension Service {
     var isServedHere: Bool {
         proxyName == nil && !isHeadless && kind != .externalName
     }
+
+    /// What it is of a type to have.
+    var hasNodePorts: Bool { kind == .nodePort || kind == .loadBalancer }
+
+    /// Whether it has a cluster IP of the family. Without one it isn't there in that family at all, whatever other
+    /// addresses it names: kube-proxy leaves those to whoever else they lead to.
+    func serves(_ family: AddressFamily) -> Bool { clusterIPs.contains { $0.family == family } }
 
     /// Every address it asks for, whatever for.
     var virtualAddresses: [IPAddress] {

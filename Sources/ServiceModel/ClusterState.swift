@@ -41,9 +41,7 @@ public struct ClusterState: Sendable {
             slices[slice.service, default: [:]][slice.name] = slice
             dirty.insert(slice.service)
         case .node(let node):
-            let zoneBefore = zone
-            nodes[node.name] = node
-            if zone != zoneBefore { dirty.formUnion(services.keys) }
+            changeNode(node.name, to: node)
         case .serviceCIDR(let cidr):
             serviceCIDRs[cidr.name] = cidr
         }
@@ -60,11 +58,19 @@ public struct ClusterState: Sendable {
             guard let service = serviceOfSlice.removeValue(forKey: name) else { return }
             detach(name, from: service)
         case .node(let name):
-            let zoneBefore = zone
-            nodes[name] = nil
-            if zone != zoneBefore { dirty.formUnion(services.keys) }
+            changeNode(name, to: nil)
         case .serviceCIDR(let name):
             serviceCIDRs[name] = nil
+        }
+    }
+
+    private mutating func changeNode(_ name: String, to node: Node?) {
+        let zoneBefore = zone
+        let addressesBefore = AddressFamily.allCases.map(nodeAddress)
+        nodes[name] = node
+        if zone != zoneBefore { dirty.formUnion(services.keys) }
+        if AddressFamily.allCases.map(nodeAddress) != addressesBefore {
+            dirty.formUnion(services.values.filter { $0.sourceRanges != nil }.map(\.name))
         }
     }
 
@@ -97,6 +103,11 @@ public struct ClusterState: Sendable {
     /// This node's zone; nil when unknown.
     private var zone: String? { nodes[nodeName]?.zone }
 
+    /// This node's own address of a family; nil when unknown.
+    private func nodeAddress(_ family: AddressFamily) -> IPAddress? {
+        nodes[nodeName]?.addresses.first { $0.family == family }
+    }
+
     /// The networks that ServiceCIDR objects name, in ascending order, each once.
     public var serviceNetworks: [IPNetwork] {
         Set(serviceCIDRs.values.flatMap(\.networks)).sorted {
@@ -117,14 +128,14 @@ public struct ClusterState: Sendable {
         guard service.isServedHere else { return (nil, []) }
         var plan = ServicePlan(name: name, clusterIPs: service.clusterIPs)
         var problems: [ObjectProblem] = []
+        var taken: [Claim: Int] = [:]
         let own = slices[name].map { $0.values.sorted { $0.name < $1.name } } ?? []
         var local: Set<IPAddress> = []
         for (index, port) in service.ports.enumerated() {
-            let frontends = frontends(of: service, port, at: index, &problems)
+            let frontends = frontends(of: service, port, at: index, &taken, &problems)
             for family in AddressFamily.allCases {
                 let frontends = frontends.filter { $0.address == nil || $0.address?.family == family }
-                    .filter { $0.address != nil || service.serves(family) }
-                guard !frontends.isEmpty else { continue }
+                guard service.serves(family), !frontends.isEmpty else { continue }
                 let selection = EndpointSelection(
                     slices: own, family: family, portName: port.name, transport: port.transport,
                     nodeName: nodeName, zone: zone)
@@ -145,37 +156,41 @@ public struct ClusterState: Sendable {
         return (plan, problems)
     }
 
-    /// Where one port can be addressed to, without what another Service has.
+    /// Where one port can be addressed to, without what another Service or, by index, another port of this one has.
     private func frontends(
-        of service: Service, _ port: Service.Port, at index: Int, _ problems: inout [ObjectProblem]
+        of service: Service, _ port: Service.Port, at index: Int, _ taken: inout [Claim: Int],
+        _ problems: inout [ObjectProblem]
     ) -> [Frontend] {
         var result: [Frontend] = []
         var seen: Set<IPAddress?> = []
         func add(_ kind: Frontend.Kind, _ address: IPAddress?, _ number: UInt16, field: String) {
             guard seen.insert(address).inserted else { return }
             let claim = Claim(address: address, transport: port.transport, port: number)
-            if let holder = claims.holder(of: claim, age: { services[$0]?.created }), holder != service.name {
+            func refuse(_ owner: String) {
                 let what = address.map { "\(AddressPort($0, number))" } ?? "node port \(number)"
                 problems.append(
                     ObjectProblem(
                         object: "Service \(service.name)", field: field,
-                        message:
-                            "\(what)/\(port.transport) belongs to Service \(holder); not served for this one")
-                )
-                return
+                        message: "\(what)/\(port.transport) belongs to \(owner); not served for this one"))
             }
+            if let holder = claims.holder(of: claim, age: { services[$0]?.created }), holder != service.name {
+                return refuse("Service \(holder)")
+            }
+            if let first = taken[claim] { return refuse("spec.ports[\(first)]") }
+            taken[claim] = index
             let policy = kind == .clusterIP ? service.internalTrafficPolicy : service.externalTrafficPolicy
             result.append(Frontend(kind, address, port: number, policy: policy))
         }
         for address in service.clusterIPs { add(.clusterIP, address, port.port, field: "spec.clusterIP") }
-        for address in service.externalIPs { add(.externalIP, address, port.port, field: "spec.externalIPs") }
         if service.kind == .loadBalancer {
             for address in service.loadBalancerIPs {
-                let sources = service.sources(address.family)
+                let sources = service.sources(address.family, nodeAddress: nodeAddress(address.family))
                 add(.loadBalancer(sources: sources), address, port.port, field: "status.loadBalancer.ingress")
             }
         }
-        if service.kind == .nodePort || service.kind == .loadBalancer, let number = port.nodePort {
+        // After the load balancer addresses: one that is both stays guarded.
+        for address in service.externalIPs { add(.externalIP, address, port.port, field: "spec.externalIPs") }
+        if let number = port.nodePort, service.hasNodePorts {
             add(.nodePort, nil, number, field: "spec.ports[\(index)].nodePort")
         }
         return result
@@ -189,15 +204,18 @@ public struct ClusterState: Sendable {
 }
 
 extension Service {
-    /// Whether it has an address of the family, so that its node ports are there as well.
-    fileprivate func serves(_ family: AddressFamily) -> Bool { clusterIPs.contains { $0.family == family } }
-
     /// Statement 20: who may use the load balancer addresses of a family; nil: everybody.
-    fileprivate func sources(_ family: AddressFamily) -> [IPNetwork]? {
+    ///
+    /// Where load balancer addresses are the node's own as well, what the node sends to them comes from them.
+    fileprivate func sources(_ family: AddressFamily, nodeAddress: IPAddress?) -> [IPNetwork]? {
         guard let sourceRanges else { return nil }
-        // Nothing but entries that could not be read: closed rather than open.
-        if sourceRanges.isEmpty { return [] }
         let own = sourceRanges.filter { $0.family == family }
-        return own.isEmpty || own.contains { $0.prefixLength == 0 } ? nil : own
+        if own.contains(where: { $0.prefixLength == 0 }) { return nil }
+        // What could not be read may have been of this family: closed rather than open.
+        if own.isEmpty { return hasUnreadableSourceRanges || sourceRanges.isEmpty ? [] : nil }
+        guard let nodeAddress, own.contains(where: { $0.contains(nodeAddress) }) else { return own }
+        return own
+            + loadBalancerIPs.filter { $0.family == family }
+            .compactMap { IPNetwork($0, prefixLength: family.bitWidth) }
     }
 }

@@ -13,14 +13,14 @@ struct RandomCluster {
         var changes: [ClusterObject.Key: ClusterObject?] = [:]
         for _ in 0..<random.number(1...5) {
             switch random.number(0...9) {
-            case 0...3: put(.service(makeService()), &changes)
+            case 0...3: put(.service(expose(makeService())), &changes)
             case 4...7: put(.endpointSlice(makeSlice()), &changes)
             case 8:
                 guard let key = objects.keys.sorted(by: { "\($0)" < "\($1)" }).randomElement(using: &random)
                 else { continue }
                 objects[key] = nil
                 changes.updateValue(nil, forKey: key)
-            default: put(.serviceCIDR(makeCIDR()), &changes)
+            default: put(random.once(in: 2) ? .serviceCIDR(makeCIDR()) : .node(makeNode()), &changes)
             }
         }
         return changes
@@ -56,6 +56,39 @@ struct RandomCluster {
             clusterIPs: addresses, ports: ports,
             affinityTimeout: random.once(in: 3) ? UInt32([10, 60, 10_800][random.number(0...2)]) : nil,
             internalTrafficPolicy: random.once(in: 6) ? .local : .cluster)
+    }
+
+    /// Gives it what is asked for from outside, in any combination.
+    private mutating func expose(_ service: Service) -> Service {
+        var service = service
+        if service.kind == .clusterIP {
+            service.kind = [.clusterIP, .nodePort, .loadBalancer][random.number(0...2)]
+        }
+        let outside = ["192.0.2.1", "192.0.2.2", "10.96.0.3", "2001:db8::1", "fd00::3"].map(ip)
+        for index in service.ports.indices where random.once(in: 2) {
+            service.ports[index].nodePort = UInt16(random.number(30_000...30_002))
+        }
+        if random.once(in: 2) { service.externalTrafficPolicy = .local }
+        if random.once(in: 3) { service.externalIPs = some(outside) }
+        service.loadBalancerIPs = some(outside)
+        if random.once(in: 2) {
+            service.sourceRanges = some(
+                [
+                    "10.0.0.0/8", "10.1.0.0/16", "9.0.0.0/8", "0.0.0.0/1", "128.0.0.0/1", "0.0.0.0/0",
+                    "255.0.0.0/8", "2001:db8::/32", "2000::/3", "8000::/1", "ff00::/8",
+                ].map(network))
+        }
+        return service
+    }
+
+    private mutating func some<Value>(_ values: [Value]) -> [Value] {
+        Array(values.shuffled(using: &random).prefix(random.number(0...values.count)))
+    }
+
+    private mutating func makeNode() -> Node {
+        Node(
+            name: "node", zone: random.once(in: 2) ? "a" : nil,
+            addresses: some(["10.0.0.10", "10.1.0.10", "2001:db8::1"].map(ip)))
     }
 
     private mutating func makeSlice() -> EndpointSlice {

@@ -52,6 +52,7 @@ struct MalformedTests {
         let service = parse(serviceYAML(spec: spec)).services.first
         #expect(service != nil)
         #expect(service?.sourceRanges == [])
+        #expect(service?.hasUnreadableSourceRanges == true)
     }
 
     @Test("a bad second cluster IP leaves the first one served")

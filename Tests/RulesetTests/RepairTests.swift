@@ -24,4 +24,16 @@ struct RepairTests {
         #expect(operations.first == .deleteTable(TableID(.ip6, "sluice")))
         #expect(operations.allSatisfy { $0.table.family == .ip6 })
     }
+
+    @Test("a rule that somebody put in goes, and its anonymous set goes with it")
+    func anonymous() {
+        var tables = tables
+        let set = NamedSet("__set0", key: Shape(.internetService), flags: [.anonymous, .constant])
+        tables[.ipv4]?.sets[set.name] = set
+        tables[.ipv4]?.elements[set.name] = [Element(RegisterValue([0, 1]))]
+        tables[.ipv4]?.chains["prerouting"]?.rules.append(Rule([.drop]))
+        let operations = compiler.repair(tables).operations
+        #expect(operations.contains(.flushChain(TableID(.ip, "sluice"), chain: "prerouting")))
+        #expect(!operations.contains(.deleteSet(TableID(.ip, "sluice"), set: set.name)))
+    }
 }
