@@ -31,6 +31,8 @@ let package = Package(
         .target(
             name: "Conntrack", dependencies: ["Netlink", "IPAddressing", "CNetfilter"],
             swiftSettings: strict),
+        .target(
+            name: "HostNetwork", dependencies: ["IPAddressing", "CNetfilter"], swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
         .target(
             name: "Manifests",
@@ -128,6 +130,9 @@ let package = Package(
         .testTarget(
             name: "ConntrackTests",
             dependencies: ["Conntrack", "Netlink", "TestNetwork", "IPAddressing"], swiftSettings: strict),
+        .testTarget(
+            name: "HostNetworkTests", dependencies: ["HostNetwork", "TestNetwork", "IPAddressing"],
+            swiftSettings: strict),
         .testTarget(
             name: "TestNetworkTests", dependencies: ["TestNetwork", "IPAddressing"],
             swiftSettings: strict),
