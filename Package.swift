@@ -16,6 +16,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -31,6 +32,16 @@ let package = Package(
         .target(
             name: "Conntrack", dependencies: ["Netlink", "IPAddressing", "CNetfilter"],
             swiftSettings: strict),
+        .target(
+            name: "HostNetwork", dependencies: ["IPAddressing", "CNetfilter"], swiftSettings: strict),
+        .target(
+            name: "HealthChecks",
+            dependencies: [
+                "KubernetesAPI", "IPAddressing",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ], swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
         .target(
             name: "Manifests",
@@ -128,6 +139,12 @@ let package = Package(
         .testTarget(
             name: "ConntrackTests",
             dependencies: ["Conntrack", "Netlink", "TestNetwork", "IPAddressing"], swiftSettings: strict),
+        .testTarget(
+            name: "HostNetworkTests", dependencies: ["HostNetwork", "TestNetwork", "IPAddressing"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "HealthChecksTests", dependencies: ["HealthChecks", "KubernetesAPI", "IPAddressing"],
+            swiftSettings: strict),
         .testTarget(
             name: "TestNetworkTests", dependencies: ["TestNetwork", "IPAddressing"],
             swiftSettings: strict),

@@ -3,9 +3,11 @@
 #ifndef SLUICE_CNETFILTER_H
 #define SLUICE_CNETFILTER_H
 
+#include <sys/eventfd.h> // not in Swift's Glibc
 #include <sys/socket.h>
 #include <netinet/in.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nf_tables.h>

@@ -1,0 +1,73 @@
+public import IPAddressing
+
+/// On which of the host's addresses node ports are served (`nodePortAddresses`, `--nodeport-addresses`).
+public enum NodePortAddresses: Sendable, Hashable {
+    /// `primary`: the Node's first address of each family.
+    case primary
+    /// The host's addresses in these blocks; a family without a block: all its addresses.
+    case networks([IPNetwork])
+
+    /// What is wrong in a setting.
+    public enum SettingError: Error, Sendable, Equatable, CustomStringConvertible {
+        /// `primary` beside others.
+        case primaryAmongOthers
+        /// An entry that is neither `primary` nor a CIDR; counted from 0.
+        case notANetwork(index: Int, text: String)
+
+        public var description: String {
+            switch self {
+            case .primaryAmongOthers:
+                "nodePortAddresses: \"primary\" must stand alone"
+            case .notANetwork(let index, let text):
+                "nodePortAddresses[\(index)]: \"\(text.prefix(64))\" is neither a CIDR block "
+                    + "such as 192.0.2.0/24 nor \"primary\""
+            }
+        }
+    }
+
+    /// Reads the setting's strings; none mean `primary`, the default of kube-proxy's nftables mode.
+    public static func parse(_ texts: [String]) throws(SettingError) -> Self {
+        if texts.isEmpty || texts == ["primary"] { return .primary }
+        guard !texts.contains("primary") else { throw .primaryAmongOthers }
+        var networks: [IPNetwork] = []
+        for (index, text) in texts.enumerated() {
+            guard let network = IPNetwork(text) else { throw .notANetwork(index: index, text: text) }
+            networks.append(network)
+        }
+        return .networks(networks)
+    }
+
+    /// The addresses that serve node ports, sorted; never loopback, link-local or multicast ones.
+    ///
+    /// An address of the Node that the host doesn't hold (yet) is left out: a packet to it belongs to
+    /// another host. A Node with addresses of one family has no primary one of the other.
+    ///
+    /// - Parameters:
+    ///   - nodeAddresses: the Node object's, InternalIP first, then ExternalIP (`KubernetesAPI.Node.addresses`);
+    ///     empty when there is no Node or it has none: then `primary` means all addresses of global scope.
+    ///   - host: the host's addresses; nil when they aren't known, as in a dry run for another machine: then
+    ///     `primary` trusts the Node, and the others give nothing.
+    public func select(nodeAddresses: [IPAddress], host: [HostAddress]?) -> [IPAddress] {
+        let usable = host?.filter { !$0.isTentative && Self.canServe($0.address) }
+        let chosen: [IPAddress]
+        switch self {
+        case .primary where nodeAddresses.isEmpty:
+            chosen = (usable ?? []).filter { $0.scope == .global }.map(\.address)
+        case .primary:
+            let held = usable.map { Set($0.map(\.address)) }
+            chosen = AddressFamily.allCases
+                .compactMap { family in nodeAddresses.first { $0.family == family } }
+                .filter { held?.contains($0) ?? Self.canServe($0) }
+        case .networks(let networks):
+            chosen = (usable ?? []).map(\.address).filter { address in
+                let own = networks.filter { $0.family == address.family }
+                return own.isEmpty || own.contains { $0.contains(address) }
+            }
+        }
+        return Set(chosen).sorted()
+    }
+
+    private static func canServe(_ address: IPAddress) -> Bool {
+        !address.isLoopback && !address.isLinkLocal && !address.isMulticast && !address.isUnspecified
+    }
+}
