@@ -55,8 +55,9 @@ let package = Package(
         .target(
             name: "Agent",
             dependencies: [
-                "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel", "Conntrack", "KubernetesAPI",
-                "IPAddressing", .product(name: "Logging", package: "swift-log"),
+                "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel", "Conntrack", "HostNetwork",
+                "HealthChecks", "KubernetesAPI", "IPAddressing",
+                .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .executableTarget(
             name: "sluice",

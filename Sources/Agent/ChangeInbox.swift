@@ -1,4 +1,4 @@
-public import IPAddressing
+public import HostNetwork
 public import KubernetesAPI
 import Synchronization
 
@@ -13,7 +13,7 @@ public final class ChangeInbox: Sendable {
         public var objects: [ClusterObject.Key: ClusterObject?] = [:]
         public var problems: [ObjectProblem] = []
         /// The host's addresses, all of them; nil when they have not changed.
-        public var hostAddresses: [IPAddress]?
+        public var hostAddresses: [HostAddress]?
 
         public var isEmpty: Bool { objects.isEmpty && problems.isEmpty && hostAddresses == nil }
     }
@@ -42,7 +42,7 @@ public final class ChangeInbox: Sendable {
     }
 
     /// - Parameter hostAddresses: all that the host has now.
-    public func put(hostAddresses: [IPAddress]) {
+    public func put(hostAddresses: [HostAddress]) {
         changes.withLock { $0.hostAddresses = hostAddresses }
         continuation.yield()
     }

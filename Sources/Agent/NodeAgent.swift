@@ -1,5 +1,6 @@
 public import Conntrack
-public import IPAddressing
+public import HealthChecks
+public import HostNetwork
 public import KubernetesAPI
 public import Logging
 import NFTablesKernel
@@ -17,15 +18,21 @@ public final class NodeAgent<Kernel: RuleKernel> {
     private var flows = ServedFlows()
     private var isFlowChangeUntold = false
     private let inForce: @Sendable (UDPCleanup) -> Void
+    private var checks = ServedChecks()
+    private let checksChanged: @Sendable ([ObjectName: HealthCheckServers.Check]) -> Void
     private let clock = ContinuousClock()
     /// How many of the Services that a commit changes are logged by name.
     private static var namesLogged: Int { 10 }
 
-    /// - Parameter inForce: told, once rules are in force, which UDP flows are right, whenever that changes.
+    /// - Parameters:
+    ///   - inForce: told, once rules are in force, which UDP flows are right, whenever that changes.
+    ///   - checksChanged: told what load balancers shall hear of this node, whenever that changes.
     public init(
         settings: ProxySettings, kernel: Kernel, inbox: ChangeInbox, logger: Logger,
-        inForce: @escaping @Sendable (UDPCleanup) -> Void = { _ in }
+        inForce: @escaping @Sendable (UDPCleanup) -> Void = { _ in },
+        checksChanged: @escaping @Sendable ([ObjectName: HealthCheckServers.Check]) -> Void = { _ in }
     ) {
+        self.checksChanged = checksChanged
         self.inForce = inForce
         planner = Planner(settings: settings)
         writer = RulesetWriter(settings: settings, kernel: kernel)
@@ -36,7 +43,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
     /// Puts the sources' first word in force: tables that stand are read, and only what differs is changed.
     ///
     /// - Throws: the kernel's word when it could not be done; what stood before stands.
-    public func start(_ objects: [ClusterObject], hostAddresses: [IPAddress] = []) throws(KernelError) {
+    public func start(_ objects: [ClusterObject], hostAddresses: [HostAddress]? = nil) throws(KernelError) {
         planner.apply(objects)
         planner.hostAddresses = hostAddresses
         let began = clock.now
@@ -81,6 +88,8 @@ public final class NodeAgent<Kernel: RuleKernel> {
         // Kept whatever becomes of the commit: the plans are handed over once.
         isFlowChangeUntold =
             flows.update(step.plans, nodeAddresses: environment.nodePortAddresses) || isFlowChangeUntold
+        // Said before the rules are in force: a load balancer had better hear early that endpoints go.
+        if checks.update(step.plans) { checksChanged(checks.all) }
         let report = try writer.write(step.plans, environment: environment)
         if isFlowChangeUntold {
             inForce(flows.cleanup)

@@ -1,4 +1,5 @@
-public import IPAddressing
+public import HostNetwork
+import IPAddressing
 public import KubernetesAPI
 public import Ruleset
 public import ServiceModel
@@ -15,8 +16,8 @@ public struct Planner: Sendable {
         public var pastProblems: [ObjectProblem] = []
     }
 
-    /// The host's own addresses that could serve node ports, as far as they are known.
-    public var hostAddresses: [IPAddress] = []
+    /// The host's own addresses; nil when they aren't known.
+    public var hostAddresses: [HostAddress]?
     private let settings: ProxySettings
 
     public init(settings: ProxySettings) {
@@ -29,23 +30,8 @@ public struct Planner: Sendable {
         NodeEnvironment(
             serviceNetworks: state.serviceNetworks,
             localPods: settings.localPods(nodeCIDRs: state.node?.podCIDRs ?? []),
-            nodePortAddresses: nodePortAddresses)
-    }
-
-    private var nodePortAddresses: [IPAddress] {
-        let usable = hostAddresses.filter { !$0.isLoopback && !$0.isLinkLocal && !$0.isMulticast }
-        switch settings.nodePortAddresses {
-        case .primary:
-            let own = state.node?.addresses ?? []
-            let primary = AddressFamily.allCases.compactMap { family in own.first { $0.family == family } }
-            // Without a Node object there is no telling which is the primary one.
-            return primary.isEmpty ? usable : primary
-        case .networks(let networks):
-            return usable.filter { address in
-                let own = networks.filter { $0.family == address.family }
-                return own.isEmpty || own.contains { $0.contains(address) }
-            }
-        }
+            nodePortAddresses: settings.nodePortAddresses.select(
+                nodeAddresses: state.node?.addresses ?? [], host: hostAddresses))
     }
 
     public var serviceCount: Int { state.serviceCount }

@@ -1,3 +1,4 @@
+public import HostNetwork
 public import IPAddressing
 public import Ruleset
 
@@ -13,14 +14,6 @@ public struct ProxySettings: Sendable, Equatable {
         case bridgeInterface(String)
         /// By the beginning of the name of the interface they come in on.
         case interfaceNamePrefix(String)
-    }
-
-    /// Which of the node's addresses serve node ports (`nodePortAddresses`).
-    public enum NodePortAddresses: Sendable, Equatable {
-        /// The Node's primary addresses, one a family.
-        case primary
-        /// Those in the networks; a family without one: all its addresses.
-        case networks([IPNetwork])
     }
 
     /// This node's name, as EndpointSlices say it.

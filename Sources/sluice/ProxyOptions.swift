@@ -1,6 +1,7 @@
 import Agent
 import ArgumentParser
 import Foundation
+import HostNetwork
 import IPAddressing
 
 /// `detectLocalMode` of kube-proxy.
@@ -84,9 +85,14 @@ struct ProxyOptions: ParsableArguments {
         }
     }
 
-    private func nodePortAddresses() throws -> ProxySettings.NodePortAddresses {
-        guard let nodeportAddresses, nodeportAddresses != "primary" else { return .primary }
-        return .networks(try networks(nodeportAddresses, of: "--nodeport-addresses"))
+    private func nodePortAddresses() throws -> NodePortAddresses {
+        let texts = (nodeportAddresses ?? "").split(separator: ",")
+            .map { $0.trimmingCharacters(in: .whitespaces) }
+        do throws(NodePortAddresses.SettingError) {
+            return try NodePortAddresses.parse(texts)
+        } catch {
+            throw ValidationError("--nodeport-addresses: \(error)")
+        }
     }
 
     private func networks(_ text: String, of flag: String) throws -> [IPNetwork] {

@@ -2,6 +2,8 @@ import Agent
 import ArgumentParser
 import Conntrack
 import Foundation
+import HealthChecks
+import HostNetwork
 import IPAddressing
 import KubernetesAPI
 import Logging
@@ -100,6 +102,7 @@ struct Run: AsyncParsableCommand {
     private func printRules(_ source: ManifestSource, settings: ProxySettings, logger: Logger) throws {
         var planner = Planner(settings: settings)
         var compiler = RulesetCompiler(nodeName: settings.nodeName, settings: settings.ruleset)
+        planner.hostAddresses = try? HostAddresses.read()
         planner.apply(try load(source, logger).objects)
         let step = planner.step()
         let problems = step.newProblems + compiler.update(step.plans).problems
@@ -123,16 +126,25 @@ struct Run: AsyncParsableCommand {
         let (flows, flowsChanged) = AsyncStream.makeStream(
             of: UDPCleanup.self, bufferingPolicy: .bufferingNewest(1))
         let cleaner = FlowCleaner(reconciler: try ConntrackReconciler(), logger: logger)
-        let agent = NodeAgent(settings: settings, kernel: connection, inbox: inbox, logger: logger) {
-            flowsChanged.yield($0)
-        }
+        let (checks, checksChanged) = AsyncStream.makeStream(
+            of: [ObjectName: HealthCheckServers.Check].self, bufferingPolicy: .bufferingNewest(1))
+        let agent = NodeAgent(
+            settings: settings, kernel: connection, inbox: inbox, logger: logger,
+            inForce: { flowsChanged.yield($0) }, checksChanged: { checksChanged.yield($0) })
+        let hostAddresses = try HostAddresses.read()
         if once {
-            try agent.start(snapshot.objects)
+            try agent.start(snapshot.objects, hostAddresses: hostAddresses)
             flowsChanged.finish()
             await cleaner.run(flows)
             return
         }
+        setKernelParameters(logger)
         let changes = try source.changes()
+        let addresses = try HostAddressWatcher()
+        let watching = Task {
+            for await list in addresses { inbox.put(hostAddresses: list) }
+        }
+        let serving = Task { await serveHealthChecks(checks, logger) }
         let follower = Task {
             for await update in changes {
                 inbox.put(upserted: update.upserted, removed: update.removed, problems: update.problems)
@@ -140,7 +152,7 @@ struct Run: AsyncParsableCommand {
         }
         let work = Task {
             do throws(KernelError) {
-                try agent.start(snapshot.objects)
+                try agent.start(snapshot.objects, hostAddresses: hostAddresses)
             } catch {
                 // As after any other failure: what stood stays, and it is tried again.
                 logger.error("not in force, the rules from before stay", metadata: ["error": "\(error)"])
@@ -155,8 +167,35 @@ struct Run: AsyncParsableCommand {
         let cleaning = Task { await cleaner.run(flows) }
         await work.value
         signals.stop()
-        follower.cancel()
-        cleaning.cancel()
+        for task in [follower, cleaning, watching, serving] { task.cancel() }
+        await serving.value
+    }
+}
+
+extension Run {
+    /// Statement 28: what can't be written is told, and the rest is done.
+    private func setKernelParameters(_ logger: Logger) {
+        let parameters = ConntrackSettings().parameters(cores: KernelParameterWriter.onlineCores)
+        for outcome in KernelParameterWriter().apply(parameters) {
+            switch outcome.result {
+            case .failed: logger.warning("\(outcome)")
+            default: logger.debug("\(outcome)")
+            }
+        }
+    }
+
+    /// Answers load balancers until the task is cancelled. A port that can't be bound is told once, and tried again.
+    private func serveHealthChecks(
+        _ checks: AsyncStream<[ObjectName: HealthCheckServers.Check]>, _ logger: Logger
+    ) async {
+        let servers = HealthCheckServers()
+        var told: Set<ObjectProblem> = []
+        for await wanted in checks {
+            let problems = Set(await servers.update(wanted))
+            for problem in problems.subtracting(told) { logger.warning("\(problem)") }
+            told = problems
+        }
+        await servers.shutDown()
     }
 }
 
