@@ -40,10 +40,7 @@ public struct ClusterState: Sendable {
             serviceOfSlice[slice.name] = slice.service
             slices[slice.service, default: [:]][slice.name] = slice
             dirty.insert(slice.service)
-        case .node(let node):
-            let zoneBefore = zone
-            nodes[node.name] = node
-            if zone != zoneBefore { dirty.formUnion(services.keys) }
+        case .node(let node): changeNode(node.name, to: node)
         case .serviceCIDR(let cidr):
             serviceCIDRs[cidr.name] = cidr
         }
@@ -59,10 +56,7 @@ public struct ClusterState: Sendable {
         case .endpointSlice(let name):
             guard let service = serviceOfSlice.removeValue(forKey: name) else { return }
             detach(name, from: service)
-        case .node(let name):
-            let zoneBefore = zone
-            nodes[name] = nil
-            if zone != zoneBefore { dirty.formUnion(services.keys) }
+        case .node(let name): changeNode(name, to: nil)
         case .serviceCIDR(let name):
             serviceCIDRs[name] = nil
         }
@@ -93,6 +87,17 @@ public struct ClusterState: Sendable {
     }
 
     public var node: Node? { nodes[nodeName] }
+
+    /// Plans follow from this node's zone, and those of Services with source ranges from its addresses.
+    private mutating func changeNode(_ name: String, to node: Node?) {
+        let before = nodes[nodeName]
+        nodes[name] = node
+        let after = nodes[nodeName]
+        if before?.zone != after?.zone { dirty.formUnion(services.keys) }
+        if before?.addresses != after?.addresses {
+            dirty.formUnion(services.values.filter { $0.sourceRanges != nil }.map(\.name))
+        }
+    }
 
     /// This node's zone; nil when unknown.
     private var zone: String? { nodes[nodeName]?.zone }
@@ -170,7 +175,7 @@ public struct ClusterState: Sendable {
         for address in service.externalIPs { add(.externalIP, address, port.port, field: "spec.externalIPs") }
         if service.kind == .loadBalancer {
             for address in service.loadBalancerIPs {
-                let sources = service.sources(address.family)
+                let sources = service.sources(address.family, node: node)
                 add(.loadBalancer(sources: sources), address, port.port, field: "status.loadBalancer.ingress")
             }
         }
@@ -192,11 +197,18 @@ extension Service {
     fileprivate func serves(_ family: AddressFamily) -> Bool { clusterIPs.contains { $0.family == family } }
 
     /// Statement 20: who may use the load balancer addresses of a family; nil: everybody.
-    fileprivate func sources(_ family: AddressFamily) -> [IPNetwork]? {
+    fileprivate func sources(_ family: AddressFamily, node: Node?) -> [IPNetwork]? {
         guard let sourceRanges else { return nil }
         // Nothing but entries that could not be read: closed rather than open.
         if sourceRanges.isEmpty { return [] }
         let own = sourceRanges.filter { $0.family == family }
-        return own.isEmpty || own.contains { $0.prefixLength == 0 } ? nil : own
+        guard !own.isEmpty, own.allSatisfy({ $0.prefixLength > 0 }) else { return nil }
+        guard let address = node?.addresses.first(where: { $0.family == family }),
+            own.contains(where: { $0.contains(address) })
+        else { return own }
+        // Where a load balancer address is also one of the host's, what the host sends to it comes from it.
+        return own
+            + loadBalancerIPs.filter { $0.family == family }
+            .compactMap { IPNetwork($0, prefixLength: family.bitWidth) }
     }
 }
