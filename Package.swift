@@ -134,6 +134,15 @@ let package = Package(
         .testTarget(
             name: "PacketSimulatorTests", dependencies: ["PacketSimulator", "NFTables", "IPAddressing"],
             swiftSettings: strict),
+        .target(
+            name: "Oracle", dependencies: ["KubernetesAPI", "IPAddressing"],
+            path: "Tests/Support/Oracle", swiftSettings: strict),
+        .testTarget(
+            name: "OracleTests",
+            dependencies: [
+                "Oracle", "PacketSimulator", "FakeKernel", "Agent", "Manifests", "Ruleset", "ServiceModel",
+                "NFTables", "KubernetesAPI", "IPAddressing",
+            ], swiftSettings: strict),
         .testTarget(
             name: "NFTablesKernelTests", dependencies: ["NFTables", "NFTablesKernel", "TestNetwork"],
             swiftSettings: strict),

@@ -250,6 +250,22 @@ struct MachineTests {
         #expect(second.result.steps.map(\.chain) == ["prerouting"])
     }
 
+    @Test("what this host sends came in by no interface: its name is empty, its number zero")
+    func noInputInterface() {
+        let packet = Packet(from: proxy.client(1, 4000), to: proxy.client(2, 80), origin: .local)
+        func fate(_ match: Statement) -> Fate {
+            let chain = Chain(
+                "output", base: BaseChain(.filter, hook: .output, priority: 0),
+                rules: [Rule([match, .drop])])
+            var simulator = PacketSimulator(table([chain]), node: proxy.node)
+            return simulator.send(packet).fate
+        }
+        let name = RegisterValue(Array("cni0".utf8) + [UInt8](repeating: 0, count: 12))
+        #expect(fate(.match(.meta(.inputInterfaceName), .notEqual, .value(name))) == .dropped)
+        #expect(fate(.match(.meta(.inputInterfaceName), .equal, .value(name))) != .dropped)
+        #expect(fate(.match(.meta(.inputInterface), .equal, .value(RegisterValue(host: 0)))) == .dropped)
+    }
+
     @Test("matches compare bytes, prefixes, ranges, interfaces and marks as the kernel does")
     func matches() {
         let packet = Packet(from: proxy.client(1, 4000), to: proxy.client(2, 80))
@@ -268,7 +284,8 @@ struct MachineTests {
         #expect(!isMatch(.match(.thDport, .greater, .value(high))))
         #expect(
             isMatch(.match(.meta(.inputInterfaceName), .equal, .beginning(RegisterValue(Array("et".utf8))))))
-        #expect(!isMatch(.match(.meta(.outputInterfaceName), .notEqual, .beginning(RegisterValue([1])))))
+        // Not routed yet: the empty name.
+        #expect(isMatch(.match(.meta(.outputInterfaceName), .notEqual, .beginning(RegisterValue([1])))))
         #expect(
             isMatch(
                 .setMeta(.mark, .constant(RegisterValue(host: 0x4000))),

@@ -92,7 +92,8 @@ struct Machine {
         rule position: Int, of chain: String, in table: inout LiveTable, nat: inout NATRequest?
     ) -> Flow {
         guard let expressions = table.chains[chain]?.rules[position].rule.expressions else { return .broken }
-        for (index, expression) in expressions.enumerated() {
+        for index in expressions.indices {
+            let expression = expressions[index]
             switch expression {
             case .meta, .payload, .conntrack, .fib:
                 guard load(expression) else { return .broken }
@@ -184,7 +185,8 @@ struct Machine {
     /// Writes whole registers: the kernel zeroes the rest of the last one.
     private mutating func store(_ bytes: [UInt8], at register: Register) {
         let start = register.index * 4
-        for (offset, byte) in bytes.enumerated() { registers[start + offset] = byte }
+        // Runs for every expression of hundreds of thousands of packets: no sequence of pairs, slow in debug builds.
+        registers.replaceSubrange(start..<start + bytes.count, with: bytes)
         var end = start + bytes.count
         while end % 4 != 0 {
             registers[end] = 0
@@ -244,10 +246,12 @@ struct Machine {
             return bytes(UInt32(Header.network(view.tuple).count + Header.transport(view.tuple).count))
         case .protocolNumber: return family == .ipv4 ? [0x08, 0x00] : [0x86, 0xdd]
         case .mark: return bytes(view.mark)
-        case .inputInterface: return view.inputInterface.map { bytes(node.index(of: $0)) }
-        case .outputInterface: return view.outputInterface.map { bytes(node.index(of: $0)) }
-        case .inputInterfaceName: return view.inputInterface.map(Self.name)
-        case .outputInterfaceName: return view.outputInterface.map(Self.name)
+        // nft_meta_store_ifindex and nft_meta_store_ifname: without a device they load zero and the empty name, so
+        // that `iifname != "eth0"` matches what this host sends.
+        case .inputInterface: return bytes(view.inputInterface.map(node.index) ?? 0)
+        case .outputInterface: return bytes(view.outputInterface.map(node.index) ?? 0)
+        case .inputInterfaceName: return Self.name(view.inputInterface ?? "")
+        case .outputInterfaceName: return Self.name(view.outputInterface ?? "")
         case .nfproto: return [family == .ipv4 ? 2 : 10]
         case .l4proto: return [view.tuple.protocol.rawValue]
         }
