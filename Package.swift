@@ -140,7 +140,8 @@ let package = Package(
         .testTarget(
             name: "OracleTests",
             dependencies: [
-                "Oracle", "PacketSimulator", "FakeKernel", "Agent", "Manifests", "Ruleset", "ServiceModel",
+                "Oracle", "PacketSimulator", "FakeKernel", "Agent", "HostNetwork", "Manifests", "Ruleset",
+                "ServiceModel",
                 "NFTables", "KubernetesAPI", "IPAddressing",
             ], swiftSettings: strict),
         .testTarget(

@@ -1,4 +1,5 @@
 import Agent
+import HostNetwork
 import IPAddressing
 import KubernetesAPI
 import Manifests

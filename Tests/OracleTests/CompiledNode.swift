@@ -1,4 +1,5 @@
 import Agent
+import HostNetwork
 import IPAddressing
 import KubernetesAPI
 import NFTables
@@ -19,7 +20,7 @@ struct CompiledNode {
 
     init(
         _ objects: [ClusterObject], mode: LocalModeCase = .none, masqueradeAll: Bool = false,
-        nodePorts: ProxySettings.NodePortAddresses = .primary,
+        nodePorts: NodePortAddresses = .primary,
         node: KubernetesAPI.Node? = Ground.clusterNode, hostAddresses: [IPAddress]? = nil
     ) {
         let settings = ProxySettings(
@@ -33,7 +34,12 @@ struct CompiledNode {
         hostAddresses: [IPAddress]? = nil
     ) {
         planner = Planner(settings: settings)
-        planner.hostAddresses = hostAddresses ?? Ground.simulatorNode.addresses
+        planner.hostAddresses = (hostAddresses ?? Ground.simulatorNode.addresses).map { address in
+            HostAddress(
+                address: address, prefixLength: address.family.bitWidth, interfaceIndex: 2,
+                interfaceName: "eth0",
+                scope: .global)
+        }
         compiler = RulesetCompiler(nodeName: settings.nodeName, settings: settings.ruleset)
         simulator = PacketSimulator(node: Ground.simulatorNode)
         let around: [ClusterObject] =
