@@ -134,8 +134,9 @@ struct ManifestState: Sendable {
         // No control plane mirrors Endpoints here; where there are slices, they are what counts.
         for object in endpoints.lazy.flatMap(\.objects) {
             guard case .endpointSlice(let slice) = object, !sliced.contains(slice.service),
-                merged.byKey.updateValue(object, forKey: object.key) == nil
+                merged.byKey[object.key] == nil
             else { continue }
+            merged.byKey[object.key] = object
             merged.objects.append(object)
         }
         merged.problems += watchProblems

@@ -203,6 +203,8 @@ private struct PortFragment {
     /// A client's choice counts for the pools of both policies that hold the endpoint, whichever it was made through.
     private mutating func addMemory(_ pools: [CompiledPool]) {
         guard !pools.isEmpty else { return }
+        // What a node port's connections look like, another Service's external IP that is the node's address can have.
+        let isAmbiguous = pools.count > 1 || port.frontends.contains { $0.address == nil }
         var updates: [Rule] = []
         for pool in pools {
             guard let timeout = pool.affinityTimeout else { continue }
@@ -210,7 +212,7 @@ private struct PortFragment {
                 let map = frame.affinity(ObjectNames.affinity(pool.name, port: targetPort))
                 sets.append(map)
                 var statements = [Statement.thDport(targetPort)]
-                if pools.count > 1 {
+                if isAmbiguous {
                     let members = NamedSet(
                         ObjectNames.members(pool.name, port: targetPort), key: Shape(frame.family.datatype))
                     sets.append(members)

@@ -66,6 +66,25 @@ struct StateTests {
             ])
     }
 
+    @Test("a slice that has the name which Endpoints would give theirs is told once")
+    func endpointsName() {
+        var state = ManifestState()
+        let text = """
+            apiVersion: discovery.k8s.io/v1
+            kind: EndpointSlice
+            metadata: {name: web-subset-0-ipv4, labels: {kubernetes.io/service-name: other}}
+            addressType: IPv4
+            ---
+            apiVersion: v1
+            kind: Endpoints
+            metadata: {name: web}
+            subsets: [{addresses: [{ip: 10.244.0.1}], ports: [{port: 80}]}]
+            """
+        state.apply(parsed(a, text), to: a)
+        #expect(state.snapshot().objects.count == 1)
+        #expect(state.difference() == nil)
+    }
+
     @Test("slices win over Endpoints of the same Service, in whatever file")
     func endpoints() {
         func endpoints(_ name: String) -> String {

@@ -177,5 +177,28 @@ extension PacketCase {
                     .connect(.client, to: 1, traffic, .differs(from: ["before"], among: [.a, .b])),
                 ]
         },
+        each(
+            Traffic.some,
+            "statement 18: a node port remembers nothing of an external IP that is the node's own address"
+        ) { traffic in
+            let addresses = AddressFamily.allCases.map(Place.node.address)
+            var web = service(affinity: 600)
+            web.kind = .nodePort
+            for index in web.ports.indices { web.ports[index].nodePort = 30_080 }
+            var other = service("other", at: 2, ports: servicePorts(30_080))
+            other.externalIPs = addresses
+            // What masquerades also picks a port at random.
+            other.externalTrafficPolicy = .local
+            return [
+                .change([.node(Node(name: Place.nodeName, addresses: addresses))], removing: []),
+                .apply(web, other, slices: [slices([.a, .b]), slices("other", [.c])]),
+                .connect(
+                    ConnectionStep(
+                        client: .client, clientNumber: 1, traffic: traffic,
+                        destination: AddressPort(Place.node.address(traffic.family), 30_080),
+                        expectation: .answered(by: .c), source: .kept)),
+                .connect(.client, 1, to: 1, traffic, times: 2, .answeredByOneOf([.a, .b])),
+            ]
+        },
     ].flatMap { $0 }
 }
