@@ -74,8 +74,10 @@ struct CleanupTests {
             #expect(report.deleted == 2)
             #expect(report.gone == 0 && report.failed == 0 && report.isComplete)
             #expect(report.seen == 3)
-            #expect(
-                try connection.entries(family, protocol: .udp).map(\.id) == [liveEntry.id])
+            // An answer that was still on its way may have made an entry of its own, in the other direction.
+            let left = try connection.entries(family, protocol: .udp)
+            #expect(left.contains { $0.id == liveEntry.id })
+            #expect(!left.contains { $0.reply.source == a.port(8053, family) })
             #expect(try stale.exchange("?").hasPrefix("b "))
             #expect(try staleNodePort.exchange("?").hasPrefix("b "))
             #expect(try live.exchange("?").hasPrefix("b "))

@@ -71,7 +71,8 @@ struct ChangeCostTests {
         let few = Self.costs(among: 5)
         let many = Self.costs(among: 400)
         for (a, b) in zip(few, many) {
-            #expect(a.messages == b.messages, "\(a.change)")
+            // Every sixteenth pool brings a new slot map along, and that is one message.
+            #expect(abs(a.messages - b.messages) <= 1, "\(a.change)")
             #expect((1...Self.limit).contains(a.messages), "\(a.change): \(a.messages)")
         }
     }
