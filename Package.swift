@@ -88,6 +88,7 @@ let package = Package(
         .testTarget(
             name: "AgentTests",
             dependencies: [
+                "SeededRandom",
                 "Agent", "FakeKernel", "TestNetwork", "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel",
                 "Conntrack",
                 "KubernetesAPI", "IPAddressing", .product(name: "Logging", package: "swift-log"),
@@ -95,11 +96,13 @@ let package = Package(
         .testTarget(
             name: "RulesetTests",
             dependencies: [
+                "SeededRandom",
                 "Ruleset", "FakeKernel", "ServiceModel", "NFTables", "KubernetesAPI", "IPAddressing",
             ], swiftSettings: strict),
         .testTarget(
             name: "ServiceModelTests", dependencies: ["ServiceModel", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
+        .target(name: "SeededRandom", path: "Tests/Support/SeededRandom", swiftSettings: strict),
         .target(
             name: "ClusterBuilders", dependencies: ["KubernetesAPI", "IPAddressing"],
             path: "Tests/Support/ClusterBuilders", swiftSettings: strict),
@@ -109,12 +112,14 @@ let package = Package(
         .testTarget(
             name: "FateTests",
             dependencies: [
+                "SeededRandom",
                 "Agent", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing", "ClusterBuilders",
                 "PacketCases", "PacketSimulator", "TestNetwork",
             ], swiftSettings: strict),
         .testTarget(
             name: "DataplaneTests",
             dependencies: [
+                "SeededRandom",
                 // Run as a program, not imported.
                 "sluice",
                 "Agent", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
@@ -125,9 +130,11 @@ let package = Package(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
         .testTarget(
-            name: "ManifestsTests", dependencies: ["Manifests", "KubernetesAPI", "IPAddressing"],
+            name: "ManifestsTests",
+            dependencies: ["SeededRandom", "Manifests", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
-        .testTarget(name: "NFTablesTests", dependencies: ["NFTables"], swiftSettings: strict),
+        .testTarget(
+            name: "NFTablesTests", dependencies: ["SeededRandom", "NFTables"], swiftSettings: strict),
         .target(
             name: "PacketSimulator", dependencies: ["NFTables", "IPAddressing"],
             path: "Tests/Support/PacketSimulator", swiftSettings: strict),

@@ -27,15 +27,4 @@ extension Expression {
         .payload(.transport, offset: 2, length: 2, into: register)
     }
     public static func l4proto(into register: Register) -> Self { .meta(.l4proto, into: register) }
-
-    /// The loads that put several fields side by side, as the key of a concatenation, from `first` on.
-    public static func concatenation(
-        from first: Register = 0, _ fields: [(length: Int, load: (Register) -> Expression)]
-    ) -> [Expression] {
-        var index = first.index
-        return fields.map { field in
-            defer { index += (field.length + 3) / 4 }
-            return field.load(Register(index))
-        }
-    }
 }

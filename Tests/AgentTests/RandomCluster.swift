@@ -1,5 +1,6 @@
 import IPAddressing
 import KubernetesAPI
+import SeededRandom
 
 /// A cluster of few names, addresses and ports, so that changes often meet each other.
 struct RandomCluster {

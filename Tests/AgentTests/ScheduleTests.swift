@@ -6,6 +6,7 @@ import KubernetesAPI
 import NFTables
 import NFTablesKernel
 import Ruleset
+import SeededRandom
 import TestNetwork
 import Testing
 

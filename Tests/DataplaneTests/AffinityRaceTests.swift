@@ -1,6 +1,7 @@
 import ClusterBuilders
 import IPAddressing
 import KubernetesAPI
+import SeededRandom
 import Synchronization
 import TestNetwork
 import Testing

@@ -4,6 +4,7 @@ import IPAddressing
 import KubernetesAPI
 import PacketCases
 import PacketSimulator
+import SeededRandom
 import Testing
 
 /// A cluster that changes at random, and connections at random in it.

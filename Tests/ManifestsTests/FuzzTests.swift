@@ -1,18 +1,7 @@
 import KubernetesAPI
 import Manifests
+import SeededRandom
 import Testing
-
-/// SplitMix64: small, and the same everywhere for one seed.
-private struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-}
 
 @Suite("Random manifests", .timeLimit(.minutes(2)))
 struct FuzzTests {
@@ -42,7 +31,7 @@ struct FuzzTests {
     func mutated() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
         print("fuzz seed \(seed)")
-        var random = SeededGenerator(state: seed)
+        var random = SeededGenerator(seed: seed)
         var parsedObjects = 0
         for _ in 0..<2000 {
             var bytes = Array(try required(Self.seeds.randomElement(using: &random)).utf8)

@@ -1,5 +1,6 @@
 import Foundation
 import NFTables
+import SeededRandom
 import Testing
 
 /// The independent oracle: nft loads what we print, and lists it again.

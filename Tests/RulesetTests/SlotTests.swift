@@ -1,4 +1,5 @@
 import IPAddressing
+import SeededRandom
 import ServiceModel
 import Testing
 
