@@ -34,6 +34,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "HostNetwork", dependencies: ["IPAddressing", "CNetfilter"], swiftSettings: strict),
+        .target(name: "HostProcess", swiftSettings: strict),
         .target(
             name: "HealthChecks",
             dependencies: [
@@ -160,6 +161,7 @@ let package = Package(
         .testTarget(
             name: "HostNetworkTests", dependencies: ["HostNetwork", "TestNetwork", "IPAddressing"],
             swiftSettings: strict),
+        .testTarget(name: "HostProcessTests", dependencies: ["HostProcess"], swiftSettings: strict),
         .testTarget(
             name: "HealthChecksTests", dependencies: ["HealthChecks", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
