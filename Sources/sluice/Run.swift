@@ -105,7 +105,7 @@ struct Run: AsyncParsableCommand {
         planner.hostAddresses = try? HostAddresses.read()
         planner.apply(try load(source, logger).objects)
         let step = planner.step()
-        let problems = step.newProblems + compiler.update(step.plans).problems
+        let problems = step.newProblems + compiler.update(step.plans).problems.new
         _ = compiler.update(environment: planner.environment)
         for problem in problems { logger.warning("\(problem)") }
         let tables = AddressFamily.allCases.map { compiler.table($0) }
