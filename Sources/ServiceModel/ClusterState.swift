@@ -130,7 +130,7 @@ public struct ClusterState: Sendable {
         var problems: [ObjectProblem] = []
         var taken: [Claim: Int] = [:]
         let own = slices[name].map { $0.values.sorted { $0.name < $1.name } } ?? []
-        var local: Set<IPAddress> = []
+        var local: [AddressFamily: Set<IPAddress>] = [:]
         for (index, port) in service.ports.enumerated() {
             let frontends = frontends(of: service, port, at: index, &taken, &problems)
             for family in AddressFamily.allCases {
@@ -139,7 +139,7 @@ public struct ClusterState: Sendable {
                 let selection = EndpointSelection(
                     slices: own, family: family, portName: port.name, transport: port.transport,
                     nodeName: nodeName, zone: zone)
-                local.formUnion(selection.localReady.map(\.target.address))
+                local[family, default: []].formUnion(selection.localReady.map(\.target.address))
                 plan.ports.append(
                     PortPlan(
                         id: ServicePortID(service: name, transport: port.transport, port: port.name),
@@ -151,7 +151,8 @@ public struct ClusterState: Sendable {
         }
         if service.kind == .loadBalancer, service.externalTrafficPolicy == .local {
             plan.healthCheckPort = service.healthCheckNodePort
-            plan.localEndpoints = local.count
+            // A pod of a dual-stack cluster has an address of each family, and is one.
+            plan.localEndpoints = local.values.map(\.count).max() ?? 0
         }
         return (plan, problems)
     }
