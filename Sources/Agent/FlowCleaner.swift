@@ -4,38 +4,23 @@ public import Logging
 
 /// Ends UDP flows that are no longer right, behind the commits and apart from them.
 ///
-/// A pass that fails is done again; addresses that were taken away are looked for until a pass was complete.
+/// A pass that fails is to be done again (see `RetryLoop`), with what is right by then: an older word would end the flows
+/// to endpoints that came since. Addresses that were taken away are looked for until a pass was complete.
 public actor FlowCleaner {
     private let reconciler: ConntrackReconciler
     private let logger: Logger
     /// What was right when a pass was last complete.
     private var done: UDPCleanup?
 
-    static let firstRetry = Duration.seconds(1)
-    static let longestRetry = Duration.seconds(60)
-
     public init(reconciler: ConntrackReconciler, logger: Logger) {
         self.reconciler = reconciler
         self.logger = logger
     }
 
-    /// Cleans after each value, the newest first of all, until the sequence ends or the task is cancelled.
-    public func run(_ wanted: AsyncStream<UDPCleanup>) async {
-        for await cleanup in wanted {
-            var wait = Self.firstRetry
-            for _ in 0..<Self.attempts {
-                if await clean(cleanup) || Task.isCancelled { break }
-                try? await Task.sleep(for: wait)
-                wait = min(wait * 2, Self.longestRetry)
-            }
-        }
-    }
-
-    /// How often a pass is tried before the next change is waited for.
-    static let attempts = 8
-
+    /// Looks for flows that go astray, and ends them.
+    ///
     /// - Returns: whether the pass was complete.
-    func clean(_ cleanup: UDPCleanup) async -> Bool {
+    public func clean(_ cleanup: UDPCleanup) async -> Bool {
         let report = await reconciler.reconcile(Self.withTakenAway(cleanup, since: done))
         if report.deleted > 0 {
             logger.info("ended UDP flows that went astray", metadata: ["flows": "\(report.deleted)"])

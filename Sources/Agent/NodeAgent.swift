@@ -96,6 +96,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
             isFlowChangeUntold = false
         }
         for problem in report.problems { logger.warning("\(problem)") }
+        for problem in report.pastProblems { logger.info("solved: \(problem)") }
         if let error = report.repairedAfter {
             logger.warning(
                 "a transaction failed; the tables were read and put right", metadata: ["error": "\(error)"])

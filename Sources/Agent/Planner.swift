@@ -30,8 +30,11 @@ public struct Planner: Sendable {
         NodeEnvironment(
             serviceNetworks: state.serviceNetworks,
             localPods: settings.localPods(nodeCIDRs: state.node?.podCIDRs ?? []),
-            nodePortAddresses: settings.nodePortAddresses.select(
-                nodeAddresses: state.node?.addresses ?? [], host: hostAddresses))
+            nodePortAddresses: nodePortAddresses)
+    }
+
+    private var nodePortAddresses: [IPAddress] {
+        settings.nodePortAddresses.select(nodeAddresses: state.node?.addresses ?? [], host: hostAddresses)
     }
 
     public var serviceCount: Int { state.serviceCount }
@@ -50,6 +53,7 @@ public struct Planner: Sendable {
     /// Plans what the changes since the last call touched.
     public mutating func step() -> Step {
         var step = Step()
+        state.change(nodePortAddresses: nodePortAddresses)
         for name in state.takeDirty().sorted() {
             let (plan, found) = state.plan(for: name)
             step.plans.append((name, plan))

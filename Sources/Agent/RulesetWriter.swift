@@ -7,8 +7,11 @@ public import ServiceModel
 
 /// What one write did.
 public struct WriteReport: Sendable, Equatable {
-    /// Services that can't be programmed as asked, those found by failed writes before this one among them.
+    /// What can't be programmed as asked, where it wasn't before: each is told once. Those found by failed writes before
+    /// this one are among them.
     public var problems: [ObjectProblem] = []
+    /// Problems told before that are over.
+    public var pastProblems: [ObjectProblem] = []
     public var operations = 0
     /// Netlink messages, those that begin and end a batch among them.
     public var messages = 0
@@ -31,8 +34,8 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     private var isFirst = true
     /// Plans that came before the kernel's tables could be read.
     private var pending: [ObjectName: ServicePlan?] = [:]
-    /// Problems found by writes that failed: a plan is compiled once, whatever becomes of its commit.
-    private var untold: [ObjectProblem] = []
+    /// What writes that failed found: a plan is compiled once, whatever becomes of its commit.
+    private var untold = CompilerProblems()
 
     /// How often affinity entries that lead to endpoints which left are looked for after a commit.
     private static var purgeRounds: Int { 3 }
@@ -60,11 +63,11 @@ public final class RulesetWriter<Kernel: RuleKernel> {
         let plans = pending.map { (name: $0.key, plan: $0.value) }
         pending = [:]
         if isInDoubt {
-            untold += compiler.updateBeforeRepair(plans)
+            untold.append(compiler.updateBeforeRepair(plans))
             _ = compiler.update(environment: environment)
         } else {
             var (delta, problems) = compiler.update(plans)
-            untold += problems
+            untold.append(problems)
             let environmentDelta = compiler.update(environment: environment)
             delta.operations += environmentDelta.operations
             delta.purges += environmentDelta.purges
@@ -89,9 +92,10 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     }
 
     private func told(_ report: WriteReport) -> WriteReport {
-        defer { untold = [] }
+        defer { untold = CompilerProblems() }
         var report = report
-        report.problems = untold
+        report.problems = untold.new
+        report.pastProblems = untold.past
         return report
     }
 

@@ -40,6 +40,8 @@ public actor HealthCheckServers {
     private let limits: Limits
     private var servers: [UInt16: PortServer] = [:]
     private var isShutDown = false
+    /// Whether the last update left an address unbound: another one may be more lucky, though nothing has changed.
+    public private(set) var hasUnboundAddresses = false
     /// The update that runs, or is last in line. Binding and closing take time, and an actor doesn't wait.
     private var last: Task<[ObjectProblem], Never>?
 
@@ -95,6 +97,7 @@ public actor HealthCheckServers {
         _ checks: [ObjectName: Check], on addresses: [IPAddress]
     ) async -> [ObjectProblem] {
         guard !isShutDown else { return [] }
+        hasUnboundAddresses = false
         let (owners, shared) = assign(checks)
         var problems = shared
         // Closing goes first: an address that is let go may be part of one that is to be bound.
@@ -114,6 +117,7 @@ public actor HealthCheckServers {
                     port: port, service: CheckedService(content, proxy: proxy), limits: limits, group: group)
             server.service.current = content
             for failure in await server.openListeners(on: addresses) {
+                hasUnboundAddresses = true
                 problems.append(
                     Self.problem(
                         content.service,

@@ -2,7 +2,8 @@ public import IPAddressing
 
 /// On which of the host's addresses node ports are served (`nodePortAddresses`, `--nodeport-addresses`).
 public enum NodePortAddresses: Sendable, Hashable {
-    /// `primary`: the Node's first address of each family.
+    /// `primary`: the Node's first address of each family; a family in which the Node has none: all the host's
+    /// addresses.
     case primary
     /// The host's addresses in these blocks; a family without a block: all its addresses.
     case networks([IPNetwork])
@@ -40,31 +41,31 @@ public enum NodePortAddresses: Sendable, Hashable {
     /// The addresses that serve node ports, sorted; never loopback, link-local or multicast ones.
     ///
     /// An address of the Node that the host doesn't hold (yet) is left out: a packet to it belongs to
-    /// another host. A Node with addresses of one family has no primary one of the other.
+    /// another host. A family in which the Node has no address, or loopback, is as one without a block:
+    /// kube-proxy makes a block of each primary address, and none of what it hasn't got (`detectNodeIPs` and
+    /// `NewNodePortAddresses`).
     ///
     /// - Parameters:
     ///   - nodeAddresses: the Node object's, InternalIP first, then ExternalIP (`KubernetesAPI.Node.addresses`);
-    ///     empty when there is no Node or it has none: then `primary` means all addresses of global scope.
+    ///     empty when there is no Node or it has none.
     ///   - host: the host's addresses; nil when they aren't known, as in a dry run for another machine: then
-    ///     `primary` trusts the Node, and the others give nothing.
+    ///     `primary` trusts the Node, and all else gives nothing.
     public func select(nodeAddresses: [IPAddress], host: [HostAddress]?) -> [IPAddress] {
-        let usable = host?.filter { !$0.isTentative && Self.canServe($0.address) }
-        let chosen: [IPAddress]
-        switch self {
-        case .primary where nodeAddresses.isEmpty:
-            chosen = (usable ?? []).filter { $0.scope == .global }.map(\.address)
-        case .primary:
-            let held = usable.map { Set($0.map(\.address)) }
-            chosen = AddressFamily.allCases
-                .compactMap { family in nodeAddresses.first { $0.family == family } }
-                .filter { held?.contains($0) ?? Self.canServe($0) }
-        case .networks(let networks):
-            chosen = (usable ?? []).map(\.address).filter { address in
-                let own = networks.filter { $0.family == address.family }
-                return own.isEmpty || own.contains { $0.contains(address) }
-            }
+        let held = host.map { list in
+            Set(list.lazy.filter { !$0.isTentative && Self.canServe($0.address) }.map(\.address))
         }
-        return Set(chosen).sorted()
+        return AddressFamily.allCases.flatMap { family -> [IPAddress] in
+            let own = (held ?? []).filter { $0.family == family }
+            switch self {
+            case .primary:
+                guard let first = nodeAddresses.first(where: { $0.family == family }), !first.isLoopback
+                else { return Array(own) }
+                return (held?.contains(first) ?? Self.canServe(first)) ? [first] : []
+            case .networks(let networks):
+                let blocks = networks.filter { $0.family == family }
+                return own.filter { address in blocks.isEmpty || blocks.contains { $0.contains(address) } }
+            }
+        }.sorted()
     }
 
     private static func canServe(_ address: IPAddress) -> Bool {

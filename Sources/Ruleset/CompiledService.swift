@@ -59,6 +59,8 @@ struct CompiledPort: Hashable, Sendable {
 struct CompiledService: Hashable, Sendable {
     var clusterIPs: [IPAddress] = []
     var ports: [CompiledPort] = []
+    /// What of it can't be programmed as asked.
+    var problems: Set<ObjectProblem> = []
 
     func pool(_ name: String, _ family: AddressFamily) -> CompiledPool? {
         for port in ports where port.family == family {

@@ -61,29 +61,29 @@ public struct RulesetCompiler: Sendable {
 
     /// Takes the new plans of some Services (nil: nothing to serve any more) and says what changes in the kernel.
     ///
-    /// - Returns: the changes, and the problems of Services that can't be programmed as asked.
+    /// - Returns: the changes, and which problems came and went.
     public mutating func update(
         _ plans: [(name: ObjectName, plan: ServicePlan?)]
-    ) -> (delta: RulesetDelta, problems: [ObjectProblem]) {
+    ) -> (delta: RulesetDelta, problems: CompilerProblems) {
         let mapsBefore = tables.mapValues { Set($0.slots.maps) }
-        let (changed, problems) = take(plans)
+        let changed = take(plans)
         var delta = RulesetDelta()
         for family in AddressFamily.allCases {
             let changes = changes(of: family, changed, slotMapsBefore: mapsBefore[family] ?? [])
             delta.operations += changes.operations
             delta.purges += changes.purges
         }
-        return (delta, problems)
+        return (delta, CompilerProblems(changed))
     }
 
     /// Takes new plans as `update` does, where what the kernel holds is in doubt and `repair` will say what changes: a
     /// cold start needn't put all changes together only for them to be thrown away.
     ///
-    /// - Returns: the problems of Services that can't be programmed as asked.
+    /// - Returns: which problems came and went.
     public mutating func updateBeforeRepair(
         _ plans: [(name: ObjectName, plan: ServicePlan?)]
-    ) -> [ObjectProblem] {
-        let (changed, problems) = take(plans)
+    ) -> CompilerProblems {
+        let changed = take(plans)
         for family in AddressFamily.allCases {
             guard var state = tables.removeValue(forKey: family) else { continue }
             for (old, new) in changed {
@@ -92,26 +92,25 @@ public struct RulesetCompiler: Sendable {
             }
             tables[family] = state
         }
-        return problems
+        return CompilerProblems(changed)
     }
 
     /// Compiles plans and gives out slots.
     private mutating func take(
         _ plans: [(name: ObjectName, plan: ServicePlan?)]
-    ) -> (changed: [(old: CompiledService, new: CompiledService)], problems: [ObjectProblem]) {
-        var problems: [ObjectProblem] = []
+    ) -> [(old: CompiledService, new: CompiledService)] {
         var changed: [(old: CompiledService, new: CompiledService)] = []
         // Regions of pools that end are given back before others are handed out, so that maps fill up again.
         let ordered = plans.sorted { ($0.plan == nil ? 0 : 1, $0.name) < ($1.plan == nil ? 0 : 1, $1.name) }
         for (name, plan) in ordered {
             let old = services[name] ?? CompiledService()
-            let new = plan.map { compile($0, old, &problems) } ?? CompiledService()
+            let new = plan.map { compile($0, old) } ?? CompiledService()
             releaseRegions(of: old, keptBy: new)
             guard old != new else { continue }
             services[name] = plan == nil ? nil : new
             changed.append((old, new))
         }
-        return (changed, problems)
+        return changed
     }
 
     private mutating func changes(
@@ -214,14 +213,12 @@ public struct RulesetCompiler: Sendable {
 
     // MARK: Compiling
 
-    private mutating func compile(
-        _ plan: ServicePlan, _ old: CompiledService, _ problems: inout [ObjectProblem]
-    ) -> CompiledService {
+    private mutating func compile(_ plan: ServicePlan, _ old: CompiledService) -> CompiledService {
         var service = CompiledService(clusterIPs: plan.clusterIPs)
         for port in plan.ports {
             let identity = ObjectNames.identity(port.id)
             guard ObjectNames.isValid(identity) else {
-                problems.append(
+                service.problems.insert(
                     ObjectProblem(
                         object: "Service \(plan.name)", field: "spec.ports",
                         message:
@@ -232,9 +229,9 @@ public struct RulesetCompiler: Sendable {
             // Local policy of an external address still leads local pods and the host to all endpoints.
             let usesCluster = port.frontends.contains { $0.policy == .cluster || $0.isExternal }
             let local: CompiledTarget? =
-                port.hasFrontend(.local) ? target(of: port, .local, identity, old, &problems) : nil
+                port.hasFrontend(.local) ? target(of: port, .local, identity, old, &service.problems) : nil
             let cluster =
-                usesCluster ? target(of: port, .cluster, identity, old, &problems) : local ?? .refuse
+                usesCluster ? target(of: port, .cluster, identity, old, &service.problems) : local ?? .refuse
             service.ports.append(
                 CompiledPort(
                     id: port.id, family: port.family, frontends: port.frontends, cluster: cluster,
@@ -245,18 +242,19 @@ public struct RulesetCompiler: Sendable {
 
     private mutating func target(
         of port: PortPlan, _ policy: Service.TrafficPolicy, _ identity: String, _ old: CompiledService,
-        _ problems: inout [ObjectProblem]
+        _ problems: inout Set<ObjectProblem>
     ) -> CompiledTarget {
         switch port.outcome(policy) {
         case .refuse: return .refuse
         case .drop: return .drop
         case .endpoints(var endpoints):
             if endpoints.count > SlotRegion.capacity {
-                problems.append(
+                // Without their number, which changes as they come and go: that would be another problem each time.
+                problems.insert(
                     ObjectProblem(
                         object: "Service \(port.id.service)",
                         message:
-                            "\(port.id) has \(endpoints.count) endpoints; \(SlotRegion.capacity) of them are used"
+                            "port \(port.id) has more than \(SlotRegion.capacity) endpoints; so many of them are used"
                     ))
                 endpoints = Array(endpoints.sorted { $0.target < $1.target }.prefix(SlotRegion.capacity))
             }

@@ -8,6 +8,12 @@ struct Claim: Hashable {
     let transport: TransportProtocol
     let port: UInt16
 
+    /// The node port of the same number.
+    var ofNode: Claim { Claim(address: nil, transport: transport, port: port) }
+
+    /// The same port of an address.
+    func at(_ address: IPAddress) -> Claim { Claim(address: address, transport: transport, port: port) }
+
     /// What a Service asks for: nothing when this proxy doesn't serve it.
     static func all(of service: Service) -> [Claim] {
         guard service.isServedHere else { return [] }
@@ -24,8 +30,14 @@ struct Claim: Hashable {
 }
 
 /// Who asks for what, and who has it.
+///
+/// A node port is a port of all the addresses that serve such. Where a Service asks for one of those by its own name, as
+/// an external IP that is the node's, they ask for the same.
 struct Claims: Sendable {
     private var claimants: [Claim: [ObjectName]] = [:]
+    private var nodeAddresses: Set<IPAddress> = []
+    /// By node port: the node's addresses of which that port is asked for, whether anyone asks for the node port or not.
+    private var askedOfNode: [Claim: Set<IPAddress>] = [:]
 
     /// - Returns: the others who ask for something of it.
     mutating func add(_ service: Service) -> Set<ObjectName> {
@@ -34,7 +46,12 @@ struct Claims: Sendable {
             let others = claimants[claim, default: []].filter { $0 != service.name }
             touched.formUnion(others)
             claimants[claim] = others + [service.name]
+            if let address = claim.address, nodeAddresses.contains(address) {
+                askedOfNode[claim.ofNode, default: []].insert(address)
+            }
+            touched.formUnion(counterparts(of: claim))
         }
+        touched.remove(service.name)
         return touched
     }
 
@@ -42,17 +59,67 @@ struct Claims: Sendable {
     mutating func remove(_ service: Service) -> Set<ObjectName> {
         var touched: Set<ObjectName> = []
         for claim in Claim.all(of: service) {
+            touched.formUnion(counterparts(of: claim))
             let others = (claimants[claim] ?? []).filter { $0 != service.name }
             touched.formUnion(others)
             claimants[claim] = others.isEmpty ? nil : others
+            guard others.isEmpty, let address = claim.address, nodeAddresses.contains(address) else {
+                continue
+            }
+            askedOfNode[claim.ofNode]?.remove(address)
+            if askedOfNode[claim.ofNode]?.isEmpty == true { askedOfNode[claim.ofNode] = nil }
+        }
+        touched.remove(service.name)
+        return touched
+    }
+
+    /// Takes all the addresses that serve node ports.
+    ///
+    /// - Returns: those who ask for something of what that changes.
+    mutating func change(nodeAddresses new: Set<IPAddress>) -> Set<ObjectName> {
+        guard new != nodeAddresses else { return [] }
+        let before = askedOfNode
+        nodeAddresses = new
+        askedOfNode = [:]
+        for claim in claimants.keys {
+            guard let address = claim.address, new.contains(address) else { continue }
+            askedOfNode[claim.ofNode, default: []].insert(address)
+        }
+        var touched: Set<ObjectName> = []
+        for nodePort in Set(before.keys).union(askedOfNode.keys) {
+            guard let asking = claimants[nodePort] else { continue }
+            let changed = (before[nodePort] ?? []).symmetricDifference(askedOfNode[nodePort] ?? [])
+            if !changed.isEmpty { touched.formUnion(asking) }
+            for address in changed { touched.formUnion(claimants[nodePort.at(address)] ?? []) }
         }
         return touched
     }
 
-    /// The oldest of those who ask for it; by name when they are of one age or tell none.
-    func holder(of claim: Claim, age: (ObjectName) -> Int64?) -> ObjectName? {
-        guard let names = claimants[claim] else { return nil }
-        if names.count == 1 { return names[0] }
+    /// Those who ask for the same in the other way: by node port, or by one of the node's addresses.
+    private func counterparts(of claim: Claim) -> [ObjectName] {
+        guard let address = claim.address else {
+            return addresses(askedAt: claim).flatMap { claimants[claim.at($0)] ?? [] }
+        }
+        return nodeAddresses.contains(address) ? claimants[claim.ofNode] ?? [] : []
+    }
+
+    /// The node's addresses of which somebody asks for a node port's port, in order.
+    func addresses(askedAt nodePort: Claim) -> [IPAddress] { (askedOfNode[nodePort] ?? []).sorted() }
+
+    /// The oldest of those who ask for it; by name when they are of one age or tell none. Of a node port, it may lack
+    /// some of the node's addresses: see `addresses(askedAt:)`.
+    ///
+    /// - Parameters:
+    ///   - age: when a Service was made; nil when unknown.
+    ///   - serves: whether a Service is there in a family.
+    func holder(
+        of claim: Claim, age: (ObjectName) -> Int64?, serves: (ObjectName, AddressFamily) -> Bool
+    ) -> ObjectName? {
+        var names = claimants[claim] ?? []
+        if let address = claim.address, nodeAddresses.contains(address) {
+            names += (claimants[claim.ofNode] ?? []).filter { serves($0, address.family) }
+        }
+        if names.count <= 1 { return names.first }
         return names.min { a, b in (age(a) ?? .max, a) < (age(b) ?? .max, b) }
     }
 }

@@ -74,6 +74,11 @@ public struct ClusterState: Sendable {
         }
     }
 
+    /// Takes all of this node's addresses that serve node ports: a Service can ask for one of them by itself.
+    public mutating func change(nodePortAddresses: [IPAddress]) {
+        dirty.formUnion(claims.change(nodeAddresses: Set(nodePortAddresses)))
+    }
+
     private mutating func detach(_ slice: ObjectName, from service: ObjectName) {
         slices[service]?[slice] = nil
         if slices[service]?.isEmpty == true { slices[service] = nil }
@@ -130,7 +135,7 @@ public struct ClusterState: Sendable {
         var problems: [ObjectProblem] = []
         var taken: [Claim: Int] = [:]
         let own = slices[name].map { $0.values.sorted { $0.name < $1.name } } ?? []
-        var local: Set<IPAddress> = []
+        var local: [AddressFamily: Set<IPAddress>] = [:]
         for (index, port) in service.ports.enumerated() {
             let frontends = frontends(of: service, port, at: index, &taken, &problems)
             for family in AddressFamily.allCases {
@@ -139,7 +144,7 @@ public struct ClusterState: Sendable {
                 let selection = EndpointSelection(
                     slices: own, family: family, portName: port.name, transport: port.transport,
                     nodeName: nodeName, zone: zone)
-                local.formUnion(selection.localReady.map(\.target.address))
+                local[family, default: []].formUnion(selection.localReady.map(\.target.address))
                 plan.ports.append(
                     PortPlan(
                         id: ServicePortID(service: name, transport: port.transport, port: port.name),
@@ -151,9 +156,15 @@ public struct ClusterState: Sendable {
         }
         if service.kind == .loadBalancer, service.externalTrafficPolicy == .local {
             plan.healthCheckPort = service.healthCheckNodePort
-            plan.localEndpoints = local.count
+            // A pod of a dual-stack cluster has an address of each family, and is one.
+            plan.localEndpoints = local.values.map(\.count).max() ?? 0
         }
         return (plan, problems)
+    }
+
+    private func holder(of claim: Claim) -> ObjectName? {
+        claims.holder(
+            of: claim, age: { services[$0]?.created }, serves: { services[$0]?.serves($1) ?? false })
     }
 
     /// Where one port can be addressed to, without what another Service or, by index, another port of this one has.
@@ -166,18 +177,22 @@ public struct ClusterState: Sendable {
         func add(_ kind: Frontend.Kind, _ address: IPAddress?, _ number: UInt16, field: String) {
             guard seen.insert(address).inserted else { return }
             let claim = Claim(address: address, transport: port.transport, port: number)
-            func refuse(_ owner: String) {
-                let what = address.map { "\(AddressPort($0, number))" } ?? "node port \(number)"
+            func refuse(_ owner: String, at part: IPAddress? = nil) {
+                let what =
+                    address.map { "\(AddressPort($0, number))" } ?? "node port \(number)"
+                    + (part.map { " at \($0)" } ?? "")
                 problems.append(
                     ObjectProblem(
                         object: "Service \(service.name)", field: field,
                         message: "\(what)/\(port.transport) belongs to \(owner); not served for this one"))
             }
-            if let holder = claims.holder(of: claim, age: { services[$0]?.created }), holder != service.name {
-                return refuse("Service \(holder)")
-            }
+            if let holder = holder(of: claim), holder != service.name { return refuse("Service \(holder)") }
             if let first = taken[claim] { return refuse("spec.ports[\(first)]") }
             taken[claim] = index
+            for part in claims.addresses(askedAt: claim) where service.serves(part.family) {
+                guard let holder = holder(of: claim.at(part)), holder != service.name else { continue }
+                refuse("Service \(holder)", at: part)
+            }
             let policy = kind == .clusterIP ? service.internalTrafficPolicy : service.externalTrafficPolicy
             result.append(Frontend(kind, address, port: number, policy: policy))
         }

@@ -124,7 +124,7 @@ public struct ServicePlan: Sendable, Hashable {
     public var ports: [PortPlan]
     /// The port of the server that tells load balancers whether this node has endpoints; nil for none.
     public var healthCheckPort: UInt16?
-    /// Addresses of ready endpoints on this node: what that server tells.
+    /// Ready endpoints on this node, by their addresses of the family that has more: what that server tells.
     public var localEndpoints: Int
 
     public init(

@@ -105,7 +105,7 @@ struct Run: AsyncParsableCommand {
         planner.hostAddresses = try? HostAddresses.read()
         planner.apply(try load(source, logger).objects)
         let step = planner.step()
-        let problems = step.newProblems + compiler.update(step.plans).problems
+        let problems = step.newProblems + compiler.update(step.plans).problems.new
         _ = compiler.update(environment: planner.environment)
         for problem in problems { logger.warning("\(problem)") }
         let tables = AddressFamily.allCases.map { compiler.table($0) }
@@ -123,22 +123,19 @@ struct Run: AsyncParsableCommand {
         let connection = try Preflight.connect()
         let snapshot = try load(source, logger)
         let inbox = ChangeInbox()
-        let (flows, flowsChanged) = AsyncStream.makeStream(
-            of: UDPCleanup.self, bufferingPolicy: .bufferingNewest(1))
+        let flows = RetryLoop<UDPCleanup>()
         let cleaner = FlowCleaner(reconciler: try ConntrackReconciler(), logger: logger)
-        let (checks, checksChanged) = AsyncStream.makeStream(
-            of: [ObjectName: HealthCheckServers.Check].self, bufferingPolicy: .bufferingNewest(1))
+        let checks = RetryLoop<[ObjectName: HealthCheckServers.Check]>()
         let agent = NodeAgent(
             settings: settings, kernel: connection, inbox: inbox, logger: logger,
-            inForce: { flowsChanged.yield($0) }, checksChanged: { checksChanged.yield($0) })
+            inForce: { flows.put($0) }, checksChanged: { checks.put($0) })
         let hostAddresses = try HostAddresses.read()
         if once {
             try agent.start(snapshot.objects, hostAddresses: hostAddresses)
-            flowsChanged.finish()
-            await cleaner.run(flows)
+            flows.finish()
+            await flows.run { await cleaner.clean($0) }
             return
         }
-        setKernelParameters(logger)
         let changes = try source.changes()
         let addresses = try HostAddressWatcher()
         let watching = Task {
@@ -158,13 +155,15 @@ struct Run: AsyncParsableCommand {
                 logger.error("not in force, the rules from before stay", metadata: ["error": "\(error)"])
                 inbox.wake()
             }
+            // Behind the first rules: they bring in connection tracking, and its parameters with it.
+            setKernelParameters(logger)
             await agent.run()
         }
         let signals = TerminationSignals { name in
             logger.info("\(name): ending, the rules stay")
             work.cancel()
         }
-        let cleaning = Task { await cleaner.run(flows) }
+        let cleaning = Task { await flows.run { await cleaner.clean($0) } }
         await work.value
         signals.stop()
         for task in [follower, cleaning, watching, serving] { task.cancel() }
@@ -186,14 +185,16 @@ extension Run {
 
     /// Answers load balancers until the task is cancelled. A port that can't be bound is told once, and tried again.
     private func serveHealthChecks(
-        _ checks: AsyncStream<[ObjectName: HealthCheckServers.Check]>, _ logger: Logger
+        _ checks: RetryLoop<[ObjectName: HealthCheckServers.Check]>, _ logger: Logger
     ) async {
         let servers = HealthCheckServers()
         var told: Set<ObjectProblem> = []
-        for await wanted in checks {
+        await checks.run { wanted in
             let problems = Set(await servers.update(wanted))
             for problem in problems.subtracting(told) { logger.warning("\(problem)") }
+            for problem in told.subtracting(problems) { logger.info("solved: \(problem)") }
             told = problems
+            return await !servers.hasUnboundAddresses
         }
         await servers.shutDown()
     }

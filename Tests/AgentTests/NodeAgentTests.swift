@@ -153,6 +153,21 @@ struct NodeAgentTests {
         #expect(lines.all.contains("warning: a.yaml: is no object"))
     }
 
+    @Test("what the ruleset can't hold is logged once, and once that it is over")
+    func compilerProblems() async throws {
+        try await run { commits in
+            // Its cluster IP is in a set whatever becomes of its ports, so each change is a commit.
+            for address in ["10.96.0.9", "10.96.0.10"] {
+                inbox.put(upserted: [service("under_score", address)])
+                #expect(await commits.next() == true)
+            }
+            inbox.put(removed: [.service(name("under_score"))])
+            #expect(await commits.next() == true)
+        }
+        let told = lines.all.filter { $0.contains("can't be used in the ruleset") }
+        #expect(told.map { $0.prefix(12) } == ["warning: Ser", "info: solved"])
+    }
+
     @Test("a task that is cancelled ends the loop and leaves the rules")
     func cancelled() async throws {
         let agent = makeAgent()

@@ -249,4 +249,41 @@ struct RulesetWriterTests {
         #expect(report.problems.map(\.object) == ["Service default/under_score"])
         #expect(try bench.write().problems.isEmpty)
     }
+
+    @Test("what can't be programmed is told once, and once when it is over")
+    func standingProblem() throws {
+        try begin()
+        let odd = ObjectName(namespace: "default", name: "under_score")
+        func put(_ address: String) {
+            bench.apply(
+                .service(Service(name: odd, clusterIPs: [ip(address)], ports: [.init(port: 80)])))
+        }
+        put("10.96.0.9")
+        let first = try bench.write()
+        #expect(first.problems.map(\.object) == ["Service default/under_score"])
+        #expect(first.pastProblems.isEmpty)
+        put("10.96.0.10")
+        let second = try bench.write()
+        #expect(second.messages > 0)
+        #expect(second.problems.isEmpty)
+        #expect(second.pastProblems.isEmpty)
+        bench.remove(.service(odd))
+        let last = try bench.write()
+        #expect(last.problems.isEmpty)
+        #expect(last.pastProblems == first.problems)
+    }
+
+    @Test("a problem that comes and goes while writes fail is none")
+    func passingProblem() throws {
+        try begin()
+        kernel.failCommits([.refused, .refused])
+        let odd = ObjectName(namespace: "default", name: "under_score")
+        bench.apply(
+            .service(Service(name: odd, clusterIPs: [ip("10.96.0.9")], ports: [.init(port: 80)])))
+        #expect(throws: KernelError.self) { try bench.write() }
+        bench.remove(.service(odd))
+        let report = try bench.write()
+        #expect(report.problems.isEmpty)
+        #expect(report.pastProblems.isEmpty)
+    }
 }

@@ -10,20 +10,14 @@ import Testing
 extension DataplaneTests {
     /// The program as a user runs it, on a node of a cluster.
     @Suite struct RunCommandTests {
-        /// A running `sluice run` that follows a directory.
+        /// A program that serves `web` at virtual address 1, at first by a and b.
         private struct Running {
-            let cluster: TestCluster
-            let directory: TemporaryDirectory
-            let process: ChildProcess
+            let program: RunningProgram
             let connection: Connection
 
-            func waitForLog(_ text: String) throws {
-                let found = try eventually {
-                    try process.standardError.contains(text) || !process.isRunning
-                }
-                let log = try process.standardError
-                try #require(found && log.contains(text), "\(text) is missing in:\n\(log)")
-            }
+            var cluster: TestCluster { program.cluster }
+            var directory: TemporaryDirectory { program.directory }
+            var process: ChildProcess { program.process }
 
             /// The servers that so many new connections meet.
             func reached(_ family: AddressFamily = .ipv4, times: Int = 6) throws -> Set<String> {
@@ -33,42 +27,23 @@ extension DataplaneTests {
                         to: destination, times: times, timeout: ProxiedCluster.patience
                     ).map { $0.server ?? "\($0.outcome)" })
             }
-
-            /// Ends it by SIGTERM; its exit status.
-            func terminate() -> Int32 {
-                process.send(SIGTERM)
-                return process.wait()
-            }
         }
 
         private func withRunning(affinity: UInt32? = nil, _ body: (Running) throws -> Void) throws {
             try TestCluster.with { cluster in
                 let pods = ["a", "b", "c"].map { cluster[pod: $0] }
                 for pod in pods { try cluster.serve(pod, tcp: [8080], udp: [8080]) }
-                let directory = try TemporaryDirectory()
-                try directory.write(
-                    ManifestText.service("web", at: VirtualAddress.pair(1), affinity: affinity),
-                    to: "service.yaml")
-                try directory.write(
-                    ManifestText.slices(of: "web", Array(pods.prefix(2))), to: "slices.yaml")
+                let program = try RunningProgram(
+                    on: cluster,
+                    [
+                        "service.yaml": ManifestText.service(
+                            "web", at: VirtualAddress.pair(1), affinity: affinity),
+                        "slices.yaml": ManifestText.slices(of: "web", Array(pods.prefix(2))),
+                    ])
                 try body(
                     Running(
-                        cluster: cluster, directory: directory, process: try start(directory, cluster),
-                        connection: try cluster.node.namespace.run { try Connection() }))
+                        program: program, connection: try cluster.node.namespace.run { try Connection() }))
             }
-        }
-
-        private func start(_ directory: TemporaryDirectory, _ cluster: TestCluster) throws -> ChildProcess {
-            let process = try cluster.node.namespace.start([
-                try SluiceProgram.path.get(), "run", "-f", directory.path, "--hostname-override",
-                cluster.node.name,
-            ])
-            let isServing = try eventually {
-                try process.standardError.contains("serving") || !process.isRunning
-            }
-            let log = try process.standardError
-            try #require(isServing && process.isRunning, "it does not serve:\n\(log)")
-            return process
         }
 
         @Test("edits of a directory of manifests are followed")
@@ -104,7 +79,7 @@ extension DataplaneTests {
                 try directory.remove("more.yaml")
                 #expect(try eventually { try outcome() != "a" })
                 #expect(try running.reached() == ["b"])
-                #expect(running.terminate() == 0)
+                #expect(running.program.terminate() == 0)
             }
         }
 
@@ -119,7 +94,7 @@ extension DataplaneTests {
                 let cut = try #require(lines.firstIndex { $0.contains("{addresses:") })
                 let broken = (lines[..<cut] + ["  - {addresses: [", "}"]).joined(separator: "\n")
                 try running.directory.write(broken, to: "slices.yaml")
-                try running.waitForLog("\(running.directory.path)/slices.yaml:")
+                try running.program.waitForLog("\(running.directory.path)/slices.yaml:")
                 let report = try running.process.standardError.split(separator: "\n")
                     .first { $0.contains("slices.yaml:") }
                 let line = try #require(report?.firstMatch(of: /slices\.yaml:(\d+)/)?.1)
@@ -129,11 +104,11 @@ extension DataplaneTests {
                 // A file that says something impossible is told apart by its field.
                 try running.directory.write(
                     good.replacing("port: 8080", with: "port: 808080"), to: "slices.yaml")
-                try running.waitForLog("808080")
+                try running.program.waitForLog("808080")
                 // Put right, it is followed.
                 try running.directory.write(good, to: "slices.yaml")
                 #expect(try eventually { try running.reached() == ["b", "c"] })
-                #expect(running.terminate() == 0)
+                #expect(running.program.terminate() == 0)
             }
         }
 
@@ -146,10 +121,10 @@ extension DataplaneTests {
                     try #require(try running.connection.table(ObjectNames.tableID($0)))
                 }
                 let handles = try listing(running, "ip")
-                #expect(running.terminate() == 0)
+                #expect(running.program.terminate() == 0)
                 #expect(try running.process.standardError.contains("SIGTERM"))
                 #expect(try running.reached() == kept)
-                let next = try start(running.directory, running.cluster)
+                let next = try RunningProgram(on: running.cluster, running.directory).process
                 #expect(try next.standardError.contains("nothing to change"))
                 #expect(try running.reached() == kept)
                 for table in before {

@@ -172,12 +172,14 @@ struct HealthCheckServersTests {
                 #expect(problem.field == "spec.healthCheckNodePort")
                 #expect(problem.message.contains("0.0.0.0:\(port): Address already in use"))
                 #expect(problems.count == 1)
+                #expect(await servers.hasUnboundAddresses)
                 // The others are served.
                 #expect(try RawClient(free).get().status == "HTTP/1.1 200 OK")
             }
             #expect(held != nil)
             held = nil
             #expect(await rebind(servers, checks) == [])
+            #expect(await !servers.hasUnboundAddresses)
             #expect(try RawClient(port).get().status == "HTTP/1.1 200 OK")
         }
     }
@@ -189,6 +191,8 @@ struct HealthCheckServersTests {
             let check = Check(port: port, localEndpoints: 1)
             var problems = await servers.update([web: check, other: check])
             #expect(problems.map(\.object) == ["Service default/web"])
+            // Trying again would change nothing.
+            #expect(await !servers.hasUnboundAddresses)
             #expect(problems.first?.message.contains("belongs to Service default/other") == true)
             let earlier = ObjectName(namespace: "a", name: "a")
             problems = await servers.update([earlier: check, other: check])

@@ -41,16 +41,31 @@ struct NodePortAddressesTests {
     }
 
     @Test(
-        "a primary address that is loopback, link-local or not usable yet is left out",
-        arguments: [
-            "127.0.0.1", "fe80::1", "fd00::11",
-        ])
+        "a primary address that is link-local or not usable yet is left out, and no other takes its place",
+        arguments: ["fe80::1", "fd00::11"])
     func primaryUnusable(_ text: String) throws {
-        let node = try addresses(text)
-        #expect(NodePortAddresses.primary.select(nodeAddresses: node, host: try someHost()).isEmpty)
+        let node = try addresses(text, "192.0.2.10", "2001:db8::10")
+        let chosen = NodePortAddresses.primary.select(nodeAddresses: node, host: try someHost())
+        #expect(try chosen == addresses("192.0.2.10"))
     }
 
-    @Test("without a Node's addresses, primary is all of the host's of global scope")
+    @Test("a family in which the Node has no primary address has all of the host's")
+    func primaryOfOneFamily() throws {
+        let host = try someHost()
+        let ipv4 = NodePortAddresses.primary.select(nodeAddresses: try addresses("192.0.2.10"), host: host)
+        #expect(try ipv4 == addresses("192.0.2.10", "2001:db8::10", "fd00::10"))
+        let ipv6 = NodePortAddresses.primary.select(nodeAddresses: try addresses("fd00::10"), host: host)
+        #expect(try ipv6 == addresses("10.0.0.1", "192.0.2.10", "fd00::10"))
+    }
+
+    @Test("a primary address that is loopback is none", arguments: ["127.0.0.1", "127.0.0.9"])
+    func primaryLoopback(_ text: String) throws {
+        let node = try addresses(text, "fd00::10")
+        let chosen = NodePortAddresses.primary.select(nodeAddresses: node, host: try someHost())
+        #expect(try chosen == addresses("10.0.0.1", "192.0.2.10", "fd00::10"))
+    }
+
+    @Test("without a Node's addresses, primary is all of the host's")
     func primaryWithoutNode() throws {
         let chosen = NodePortAddresses.primary.select(nodeAddresses: [], host: try someHost())
         #expect(try chosen == addresses("10.0.0.1", "192.0.2.10", "2001:db8::10", "fd00::10"))
@@ -58,7 +73,7 @@ struct NodePortAddressesTests {
 
     @Test("where the host's addresses aren't known, primary trusts the Node")
     func primaryOfAnotherMachine() throws {
-        let node = try addresses("192.0.2.99", "127.0.0.1")
+        let node = try addresses("192.0.2.99", "fe80::1")
         #expect(
             try NodePortAddresses.primary.select(nodeAddresses: node, host: nil) == addresses("192.0.2.99"))
         #expect(NodePortAddresses.primary.select(nodeAddresses: [], host: nil).isEmpty)

@@ -178,6 +178,31 @@ struct AddressStatementTests {
         #expect(node.fate(from: .outside, to: Small.nodeAddress, Small.nodePort).endpoint == Small.podHere)
     }
 
+    @Test("statement 20: a range that can't be read is reported, and lets in nobody that the others don't")
+    func partlyUnreadableRanges() {
+        let text = """
+            apiVersion: v1
+            kind: Service
+            metadata: {name: web, namespace: default}
+            spec:
+              type: LoadBalancer
+              clusterIP: 10.96.0.10
+              clusterIPs: [10.96.0.10, 'fd00:96::10']
+              ports: [{port: 80}]
+              loadBalancerSourceRanges: [198.51.100.0/24, 2001:db8:51::/200]
+            status: {loadBalancer: {ingress: [{ip: 203.0.0.10}, {ip: '2001:db8:20::10'}]}}
+            """
+        let parsed = ManifestParser.parse(text, source: "web.yaml")
+        #expect(parsed.problems.map(\.field) == ["spec.loadBalancerSourceRanges[1]"])
+        var node = CompiledNode(parsed.objects + [.endpointSlice(Small.slice([Small.here()]))])
+        #expect(node.fate(from: .outside, client: Small.outsider, to: Small.loadBalancerIP).endpoint != nil)
+        #expect(node.fate(from: .outside, client: ip("198.51.99.1"), to: Small.loadBalancerIP) == .dropped)
+        // The one that can't be read may have been all of its family: closed rather than open.
+        let client = SourceKind.outside.address(7, .ipv6)
+        #expect(node.fate(from: .outside, client: client, to: ip("2001:db8:20::10")) == .dropped)
+        #expect(node.fate(to: Small.clusterIP).endpoint == Small.podHere)
+    }
+
     @Test("statement 21: without affinity connections go round strictly")
     func rotation() {
         let pods = (1...3).map { Small.here(ip("10.16.1.\($0)")) }

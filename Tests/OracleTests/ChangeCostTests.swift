@@ -4,85 +4,300 @@ import KubernetesAPI
 import NFTables
 import Testing
 
+/// Netlink messages, those that begin and end the batch among them.
 @Suite("What a change of every kind costs")
 struct ChangeCostTests {
-    private static let limit = 24
+    /// One change to a cluster that has Service `web`, or is about to.
+    private struct Change {
+        let name: String
+        /// What it takes, whoever else is there.
+        let messages: Int
+        var objects: [ClusterObject] = []
+        var gone: [ClusterObject.Key] = []
+        var hostAddresses: [IPAddress]?
 
-    private static func neighbour(_ n: Int) -> Service {
-        Service(
-            name: Small.name("neighbour-\(n)"), kind: .loadBalancer,
-            clusterIPs: [Ground.address(1000 + n, in: Ground.services, .ipv4)],
-            ports: [.init(port: 80, nodePort: 31_000 + UInt16(n))],
-            affinityTimeout: n % 3 == 0 ? 60 : nil, externalTrafficPolicy: n % 2 == 0 ? .local : .cluster,
-            loadBalancerIPs: [Ground.address(1000 + n, in: Ground.loadBalancers, .ipv4)],
-            sourceRanges: n % 5 == 0 ? Ground.outside : nil)
+        init(_ name: String, _ messages: Int, _ objects: ClusterObject...) {
+            self.name = name
+            self.messages = messages
+            self.objects = objects
+        }
+
+        init(_ name: String, _ messages: Int, removing gone: ClusterObject.Key...) {
+            self.name = name
+            self.messages = messages
+            self.gone = gone
+        }
+
+        init(_ name: String, _ messages: Int, hostAddresses: [IPAddress]) {
+            self.name = name
+            self.messages = messages
+            self.hostAddresses = hostAddresses
+        }
     }
 
-    /// The messages of each change, in a cluster of so many other Services.
-    private static func costs(among others: Int) -> [(change: String, messages: Int)] {
-        let neighbours = (0..<others).map(neighbour)
-        var node = CompiledNode(
-            Small.objects(
-                neighbours,
-                neighbours.map { Small.slice([Small.here(), Small.elsewhere()], of: $0.name.name) }),
-            mode: .nodeCIDR)
-        let endpoints = [Small.here(), Small.here(ip("10.16.1.2")), Small.elsewhere()]
-        let local = Small.service { $0.externalTrafficPolicy = .local }
-        let nodePort = Small.service {
-            ($0.kind, $0.loadBalancerIPs, $0.externalIPs) = (.nodePort, [], [])
-        }
-        var result: [(change: String, messages: Int)] = []
-        func run(_ name: String, _ objects: [ClusterObject], removing gone: [ClusterObject.Key] = []) {
-            node.change(objects, removing: gone)
-            result.append((name, FakeNFTables.messageCount(node.operations)))
-        }
-        node.change([.endpointSlice(Small.slice(endpoints))])
-        run("a NodePort Service comes", [.service(nodePort)])
-        run("it goes", [], removing: [.service(nodePort.name)])
-        run("a LoadBalancer Service comes", [.service(Small.service())])
-        run("its external policy becomes Local", [.service(local)])
-        let replaced = [Small.here(), Small.here(ip("10.16.1.3")), Small.elsewhere()]
-        run("one of its endpoints is replaced", [.endpointSlice(Small.slice(replaced))])
-        run(
-            "its internal policy becomes Local",
-            [
-                .service(
-                    Small.service { ($0.internalTrafficPolicy, $0.externalTrafficPolicy) = (.local, .local) })
-            ])
-        for ranges in [["198.51.100.0/24"], ["198.51.100.0/24", "172.31.0.0/16"], []] {
-            let service = Small.service {
-                ($0.externalTrafficPolicy, $0.sourceRanges) = (.local, ranges.map(network))
+    /// In a cluster of few and of many other Services, one change after the other: each takes what it is said to.
+    private static func expectCosts(
+        _ changes: [Change], after first: [ClusterObject] = [], _ location: SourceLocation = #_sourceLocation
+    ) {
+        for count in [Neighbours.few, Neighbours.many] {
+            var node = CompiledNode(Neighbours.objects(count) + first, mode: .nodeCIDR)
+            var costs: [String] = []
+            for change in changes {
+                node.change(change.objects, removing: change.gone, hostAddresses: change.hostAddresses)
+                costs.append("\(change.name): \(FakeNFTables.messageCount(node.operations))")
+                #expect(node.isInStep, "\(change.name)", sourceLocation: location)
+                #expect(node.differenceToFresh.isEmpty, "\(change.name)", sourceLocation: location)
             }
-            run("its source ranges become \(ranges)", [.service(service)])
+            #expect(
+                costs == changes.map { "\($0.name): \($0.messages)" }, "among \(count)",
+                sourceLocation: location)
         }
-        run("they are lifted", [.service(local)])
-        run(
-            "affinity begins",
-            [.service(Small.service { ($0.externalTrafficPolicy, $0.affinityTimeout) = (.local, 60) })])
-        run("its last endpoint here leaves", [.endpointSlice(Small.slice([Small.elsewhere()]))])
-        run("its last endpoint leaves", [.endpointSlice(Small.slice([]))])
-        run("it goes with all it had", [], removing: [.service(local.name)])
-        #expect(node.isInStep)
-        return result
     }
 
-    @Test("a change takes few messages, and no more among 400 other Services than among 5")
-    func independent() {
-        let few = Self.costs(among: 5)
-        let many = Self.costs(among: 400)
-        for (a, b) in zip(few, many) {
-            // Every sixteenth pool brings a new slot map along, and that is one message.
-            #expect(abs(a.messages - b.messages) <= 1, "\(a.change)")
-            #expect((1...Self.limit).contains(a.messages), "\(a.change): \(a.messages)")
+    private static let endpoints = [Small.here(), Small.here(ip("10.16.1.2")), Small.elsewhere()]
+    private static let slice = ClusterObject.endpointSlice(Small.slice(endpoints))
+    private static let web = [ClusterObject.service(Small.service()), slice]
+    private static let key = ClusterObject.Key.service(Small.name("web"))
+
+    private static func service(_ change: (inout Service) -> Void = { _ in }) -> ClusterObject {
+        .service(Small.service("web", change))
+    }
+
+    private static func slice(_ endpoints: [Endpoint]) -> ClusterObject {
+        .endpointSlice(Small.slice(endpoints))
+    }
+
+    // MARK: Addresses and ports
+
+    @Test("a node port comes, becomes another and goes")
+    func nodePort() {
+        func service(_ nodePort: UInt16?) -> ClusterObject {
+            Self.service {
+                ($0.kind, $0.loadBalancerIPs, $0.externalIPs) = (.nodePort, [], [])
+                $0.ports = [.init(port: 80, nodePort: nodePort)]
+            }
         }
+        Self.expectCosts(
+            [
+                Change("its Service comes without one", 8, service(nil)),
+                Change("it comes", 4, service(30_080)),
+                Change("it becomes another", 6, service(30_081)),
+                Change("it goes", 4, service(nil)),
+                Change("its Service comes back with one", 4, service(30_080)),
+                Change("its Service goes", 9, removing: Self.key),
+            ], after: [Self.slice])
+    }
+
+    @Test("a load balancer address comes, becomes another, is one of two and goes")
+    func loadBalancerAddress() {
+        func service(_ addresses: String...) -> ClusterObject {
+            Self.service { ($0.loadBalancerIPs, $0.externalIPs) = (addresses.map(ip), []) }
+        }
+        Self.expectCosts(
+            [
+                Change("its Service comes without one", 10, service()),
+                Change("it comes", 4, service("203.0.0.10")),
+                Change("it becomes another", 6, service("203.0.0.11")),
+                Change("a second one comes", 4, service("203.0.0.11", "203.0.0.12")),
+                Change("both go", 4, service()),
+                Change("its Service goes", 9, removing: Self.key),
+            ], after: [Self.slice])
+    }
+
+    @Test("an external IP comes, becomes another and goes")
+    func externalIP() {
+        func service(_ addresses: String...) -> ClusterObject {
+            Self.service {
+                ($0.kind, $0.loadBalancerIPs, $0.externalIPs) = (.clusterIP, [], addresses.map(ip))
+            }
+        }
+        Self.expectCosts(
+            [
+                Change("its Service comes without one", 8, service()),
+                Change("it comes", 4, service("203.1.0.10")),
+                Change("it becomes another", 6, service("203.1.0.11")),
+                Change("a second one comes", 4, service("203.1.0.11", "203.1.0.12")),
+                Change("both go", 4, service()),
+            ], after: [Self.slice])
+    }
+
+    @Test("a cluster IP and a port's number become others")
+    func clusterIP() {
+        Self.expectCosts(
+            [
+                Change("the cluster IP", 6, Self.service { $0.clusterIPs = [ip("10.96.0.11")] }),
+                Change(
+                    "the port", 6,
+                    Self.service {
+                        $0.clusterIPs = [ip("10.96.0.11")]
+                        $0.ports = [.init(port: 81, nodePort: Small.nodePort)]
+                    }),
+            ], after: Self.web)
+    }
+
+    // MARK: Policies
+
+    @Test("source ranges come, become others, let nobody in and go")
+    func sourceRanges() {
+        for policy in [Service.TrafficPolicy.cluster, .local] {
+            func service(_ ranges: [String]?) -> ClusterObject {
+                Self.service {
+                    ($0.externalTrafficPolicy, $0.sourceRanges) = (policy, ranges.map { $0.map(network) })
+                }
+            }
+            Self.expectCosts(
+                [
+                    Change("they come", 9, service(["198.51.100.0/24"])),
+                    Change("one more comes", 4, service(["198.51.100.0/24", "172.31.0.0/16"])),
+                    Change("they become others", 4, service(["198.51.99.0/24"])),
+                    Change("nobody is let in", 3, service([])),
+                    Change("they go", 6, service(nil)),
+                ], after: [service(nil), Self.slice])
+        }
+    }
+
+    @Test("traffic policies become Local and Cluster again")
+    func policies() {
+        func service(_ inner: Service.TrafficPolicy, _ outer: Service.TrafficPolicy) -> ClusterObject {
+            Self.service { ($0.internalTrafficPolicy, $0.externalTrafficPolicy) = (inner, outer) }
+        }
+        Self.expectCosts(
+            [
+                Change("the external one becomes Local", 17, service(.cluster, .local)),
+                Change("the internal one as well", 4, service(.local, .local)),
+                Change("the external one becomes Cluster", 11, service(.local, .cluster)),
+                Change("the internal one as well", 6, service(.cluster, .cluster)),
+            ], after: Self.web)
+    }
+
+    @Test("affinity begins, gets another timeout and ends")
+    func affinity() {
+        func service(_ timeout: UInt32?, _ policy: Service.TrafficPolicy) -> ClusterObject {
+            Self.service { ($0.affinityTimeout, $0.externalTrafficPolicy) = (timeout, policy) }
+        }
+        Self.expectCosts(
+            [
+                Change("it begins", 12, service(60, .cluster)),
+                Change("its timeout becomes another", 4, service(600, .cluster)),
+                Change("it ends", 10, service(nil, .cluster)),
+            ], after: Self.web)
+        Self.expectCosts(
+            [
+                Change("it begins under Local policy", 19, service(60, .local)),
+                Change("it ends", 15, service(nil, .local)),
+            ], after: [service(nil, .local), Self.slice])
+    }
+
+    // MARK: Endpoints
+
+    @Test("endpoints are replaced, come, go, and come back")
+    func endpoints() {
+        let costs: [(Service.TrafficPolicy, [Int])] = [
+            (.cluster, [6, 8, 9, 12, 8]), (.local, [6, 13, 11, 18, 10]),
+        ]
+        for (policy, costs) in costs {
+            Self.expectCosts(
+                [
+                    Change(
+                        "one here is replaced", costs[0],
+                        Self.slice([Small.here(), Small.here(ip("10.16.1.3")), Small.elsewhere()])),
+                    Change("the last one here leaves", costs[1], Self.slice([Small.elsewhere()])),
+                    Change("the last one leaves", costs[2], Self.slice([])),
+                    Change("all come back", costs[3], Self.slice),
+                    Change(
+                        "one terminates", costs[4], Self.slice([Small.here(ending: true), Small.elsewhere()])),
+                ],
+                after: [Self.service { $0.externalTrafficPolicy = policy }, Self.slice])
+        }
+    }
+
+    @Test("hints come, lead elsewhere, to this node, and go")
+    func hints() {
+        func slice(_ hints: Hints) -> ClusterObject {
+            Self.slice(Self.endpoints.enumerated().map { hints.added(to: $1, at: $0) })
+        }
+        Self.expectCosts(
+            [
+                Change("for zones", 8, slice(.zone)),
+                Change("for nodes", 7, slice(.node)),
+                Change("for elsewhere", 7, slice(.elsewhere)),
+                Change("they go", 0, slice(.none)),
+            ], after: Self.web)
+    }
+
+    // MARK: Around
+
+    @Test("the node gets another address, loses it, and has it again")
+    func nodeAddress() {
+        var moved = Ground.clusterNode
+        moved.addresses = Ground.secondAddresses
+        let all = Ground.primaryAddresses + Ground.secondAddresses
+        Self.expectCosts(
+            [
+                Change("the Node's addresses become others", 6, .node(moved)),
+                Change("the host loses them", 4, hostAddresses: Ground.primaryAddresses),
+                Change("the host has them again", 4, hostAddresses: all),
+                Change("the host gets one that serves nothing", 0, hostAddresses: all + [ip("192.0.2.99")]),
+            ], after: Self.web)
+    }
+
+    @Test("the node's address is in a Service's source ranges: that one changes, and no other")
+    func nodeAddressInRange() {
+        var moved = Ground.clusterNode
+        moved.addresses = [ip("192.0.2.77"), ip("2001:db8::1")]
+        var away = moved
+        away.addresses = [ip("192.0.3.1"), ip("2001:db8::1")]
+        Self.expectCosts(
+            [
+                Change("it is still in it", 4, .node(moved)),
+                Change("it is not any more", 5, .node(away)),
+            ], after: [Self.service { $0.sourceRanges = [network("192.0.2.0/24")] }, Self.slice])
+    }
+
+    @Test("the node gets another zone: Services with hints change, and no others")
+    func zone() {
+        let hinted = Self.endpoints.enumerated().map { Hints.zone.added(to: $1, at: $0) }
+        var west = Ground.clusterNode
+        west.zone = "west"
+        var nowhere = Ground.clusterNode
+        nowhere.zone = nil
+        Self.expectCosts(
+            [
+                Change("another zone", 8, .node(west)), Change("none", 0, .node(nowhere)),
+            ], after: [Self.service(), Self.slice(hinted)])
+    }
+
+    @Test("the node gets its pod networks late, and other ones")
+    func podNetworks() {
+        var without = Ground.clusterNode
+        without.podCIDRs = []
+        var other = Ground.clusterNode
+        other.podCIDRs = Ground.podsElsewhere
+        Self.expectCosts(
+            [
+                Change("they go", 20, .node(without)), Change("they come", 22, .node(Ground.clusterNode)),
+                Change("they become others", 6, .node(other)),
+            ], after: Self.web)
+    }
+
+    @Test("a ServiceCIDR comes, grows and goes")
+    func serviceCIDR() {
+        func cidr(_ networks: String...) -> ClusterObject {
+            .serviceCIDR(ServiceCIDR(name: "more", networks: networks.map(network)))
+        }
+        Self.expectCosts(
+            [
+                Change("it comes", 4, cidr("10.97.0.0/16")),
+                Change("it grows", 4, cidr("10.97.0.0/16", "fd00:97::/64")),
+                Change("it goes", 6, removing: .serviceCIDR("more")),
+            ], after: Self.web)
     }
 
     @Test("an endpoint replaced behind a LoadBalancer Service with Local policy touches no rule")
     func replaced() {
         var node = CompiledNode(
             Small.objects(
-                [Small.service { $0.externalTrafficPolicy = .local }],
-                [Small.slice([Small.here(), Small.here(ip("10.16.1.2")), Small.elsewhere()])]))
+                [Small.service { $0.externalTrafficPolicy = .local }], [Small.slice(Self.endpoints)]))
         node.change([
             .endpointSlice(Small.slice([Small.here(), Small.here(ip("10.16.1.3")), Small.elsewhere()]))
         ])

@@ -17,6 +17,8 @@ struct CompiledNode {
     /// All that stand.
     private(set) var problems: [ObjectProblem] = []
     private var port: UInt16 = 1024
+    private let settings: ProxySettings
+    private var objects: [ClusterObject.Key: ClusterObject] = [:]
 
     init(
         _ objects: [ClusterObject], mode: LocalModeCase = .none, masqueradeAll: Bool = false,
@@ -33,32 +35,47 @@ struct CompiledNode {
         _ objects: [ClusterObject], settings: ProxySettings, node: KubernetesAPI.Node? = Ground.clusterNode,
         hostAddresses: [IPAddress]? = nil
     ) {
+        self.settings = settings
         planner = Planner(settings: settings)
-        planner.hostAddresses = (hostAddresses ?? Ground.simulatorNode.addresses).map { address in
-            HostAddress(
-                address: address, prefixLength: address.family.bitWidth, interfaceIndex: 2,
-                interfaceName: "eth0",
-                scope: .global)
-        }
+        planner.hostAddresses = Self.hostAddresses(hostAddresses ?? Ground.simulatorNode.addresses)
         compiler = RulesetCompiler(nodeName: settings.nodeName, settings: settings.ruleset)
         simulator = PacketSimulator(node: Ground.simulatorNode)
         let around: [ClusterObject] =
             [.serviceCIDR(ServiceCIDR(name: "kubernetes", networks: Ground.services))]
             + (node.map { [.node($0)] } ?? [])
-        planner.apply(around)
         apply(compiler.repair([:]).operations)
-        change(objects)
+        change(around + objects)
+    }
+
+    private static func hostAddresses(_ addresses: [IPAddress]) -> [HostAddress] {
+        addresses.map { address in
+            HostAddress(
+                address: address, prefixLength: address.family.bitWidth, interfaceIndex: 2,
+                interfaceName: "eth0", scope: .global)
+        }
     }
 
     /// Takes objects that came or changed, and puts what follows in force as the kernel would: whole or not at all.
-    mutating func change(_ objects: [ClusterObject], removing gone: [ClusterObject.Key] = []) {
+    ///
+    /// - Parameters:
+    ///   - objects: put in in this order.
+    ///   - isRemovalFirst: objects are removed before others come; within one change that must not matter.
+    ///   - hostAddresses: all that the host has now; nil when they haven't changed.
+    mutating func change(
+        _ objects: [ClusterObject] = [], removing gone: [ClusterObject.Key] = [],
+        isRemovalFirst: Bool = false, hostAddresses: [IPAddress]? = nil
+    ) {
+        for key in gone { self.objects[key] = nil }
+        for object in objects { self.objects[object.key] = object }
+        let removals = Dictionary(uniqueKeysWithValues: gone.map { ($0, ClusterObject?.none) })
+        if isRemovalFirst { planner.apply(removals) }
         planner.apply(objects)
-        planner.apply(
-            Dictionary(uniqueKeysWithValues: gone.map { ($0, ClusterObject?.none) }))
+        if !isRemovalFirst { planner.apply(removals) }
+        if let hostAddresses { planner.hostAddresses = Self.hostAddresses(hostAddresses) }
         let step = planner.step()
-        problems = problems.filter { !step.pastProblems.contains($0) } + step.newProblems
         let (delta, more) = compiler.update(step.plans)
-        problems += more
+        let past = step.pastProblems + more.past
+        problems = problems.filter { !past.contains($0) } + step.newProblems + more.new
         let around = compiler.update(environment: planner.environment)
         apply(delta.operations + around.operations)
         purge(delta.purges + around.purges)
@@ -87,10 +104,29 @@ struct CompiledNode {
     }
 
     /// Whether what was applied change by change is what the compiler wants as a whole.
-    var isInStep: Bool {
-        var live: [AddressFamily: Table] = [:]
-        for family in AddressFamily.allCases { live[family] = simulator.table(compiler.table(family).id) }
-        return compiler.repair(live).isEmpty
+    var isInStep: Bool { compiler.repair(tables).isEmpty }
+
+    /// Both tables as they are in force.
+    var tables: [AddressFamily: Table] {
+        Dictionary(
+            uniqueKeysWithValues: AddressFamily.allCases.compactMap { family in
+                simulator.table(compiler.table(family).id).map { (family, $0) }
+            })
+    }
+
+    /// What a fresh compile of the same objects would change in what is in force: nothing, whatever way led there.
+    ///
+    /// It takes over where pools have their slots, as an agent does that starts anew; that is history's to choose.
+    var differenceToFresh: [NFTables.Operation] {
+        var planner = Planner(settings: settings)
+        planner.hostAddresses = self.planner.hostAddresses
+        planner.apply(Array(objects.values))
+        var fresh = RulesetCompiler(nodeName: settings.nodeName, settings: settings.ruleset)
+        fresh.adopt(tables)
+        _ = fresh.updateBeforeRepair(planner.step().plans)
+        _ = fresh.update(environment: planner.environment)
+        fresh.endAdoption()
+        return fresh.repair(tables).operations
     }
 
     /// Opens one more connection, from a port that wasn't used before.

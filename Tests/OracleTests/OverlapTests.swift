@@ -1,3 +1,4 @@
+import HostNetwork
 import IPAddressing
 import KubernetesAPI
 import PacketSimulator
@@ -116,6 +117,142 @@ struct OverlapTests {
         #expect(node.fate(from: .outside, to: Small.nodeAddress, Small.nodePort).endpoint == Self.first)
         #expect(node.fate(from: .outside, to: Small.nodeAddress, 22).isUntouched)
         Self.expectOthersServed(&node)
+    }
+
+    @Test("an external IP and port that is the node's and another's node port: the older one has it")
+    func externalIsNodePort() {
+        let port = Small.nodePort
+        var node = Self.node {
+            ($0.externalIPs, $0.ports) = ([Small.nodeAddress], [.init(port: port)])
+        }
+        #expect(node.fate(from: .outside, to: Small.nodeAddress, port).endpoint == Self.first)
+        #expect(Self.loses(node), "\(node.problems)")
+        #expect(node.problems.count == 1)
+        #expect(node.fate(to: ip("10.96.0.20"), port).endpoint == Self.second, "its cluster IP is served")
+        #expect(node.isInStep)
+        // What the winner gives up the other one gets.
+        node.change([], removing: [.service(Small.name("zeta"))])
+        #expect(node.fate(from: .outside, to: Small.nodeAddress, port).endpoint == Self.second)
+        #expect(node.problems.allSatisfy { $0.object?.contains("alpha") != true }, "\(node.problems)")
+        node.change([.service(Small.service("zeta") { $0.created = 1000 })])
+        #expect(node.fate(from: .outside, to: Small.nodeAddress, port).endpoint == Self.first)
+        #expect(node.differenceToFresh.isEmpty)
+    }
+
+    @Test("a node port at an address that is an older Service's external IP lacks that address, and no other")
+    func nodePortIsExternal() {
+        let (port, second) = (Small.nodePort, Ground.of(.ipv4, Ground.secondAddresses))
+        // The older one has the external IP, the younger one the node port.
+        let services = [
+            Small.service("zeta") {
+                ($0.created, $0.externalIPs, $0.loadBalancerIPs) = (1000, [Small.nodeAddress], [])
+                ($0.clusterIPs, $0.ports) = ([ip("10.96.0.20")], [.init(port: port)])
+            },
+            Small.service("alpha") { ($0.created, $0.externalIPs, $0.loadBalancerIPs) = (2000, [], []) },
+        ]
+        var node = CompiledNode(
+            Small.objects(
+                services,
+                [
+                    Small.slice([Small.here(Self.first)], of: "zeta"),
+                    Small.slice([Small.here(Self.second)], of: "alpha"),
+                ]), nodePorts: .networks([]))
+        #expect(node.fate(from: .outside, to: Small.nodeAddress, port).endpoint == Self.first)
+        #expect(node.fate(from: .outside, to: second, port).endpoint == Self.second)
+        #expect(Self.loses(node), "\(node.problems)")
+        #expect(node.problems.map(\.message).allSatisfy { $0.contains("at \(Small.nodeAddress)") })
+        #expect(node.isInStep)
+        // An address that the node loses is nobody's node port any more.
+        node.change(hostAddresses: [second])
+        #expect(node.problems.isEmpty, "\(node.problems)")
+        #expect(node.fate(from: .outside, to: Small.nodeAddress, port).endpoint == Self.first)
+        #expect(node.differenceToFresh.isEmpty)
+        node.change(hostAddresses: [second, Small.nodeAddress])
+        #expect(Self.loses(node), "\(node.problems)")
+        #expect(node.differenceToFresh.isEmpty)
+    }
+
+    @Test(
+        "a load balancer address that is the node's, at another's node port: the older one has it, in any order"
+    )
+    func loadBalancerIsNodePort() {
+        let port = Small.nodePort
+        for isFirst in [true, false] {
+            let balanced = Small.service("alpha") {
+                ($0.created, $0.externalIPs, $0.loadBalancerIPs) = (2000, [], [Small.nodeAddress])
+                ($0.clusterIPs, $0.ports) = ([ip("10.96.0.20")], [.init(port: port)])
+            }
+            let nodePort = Small.service("zeta") {
+                ($0.created, $0.externalIPs, $0.loadBalancerIPs) = (1000, [], [])
+            }
+            var node = CompiledNode(
+                Small.objects(
+                    [],
+                    [
+                        Small.slice([Small.here(Self.first)], of: "zeta"),
+                        Small.slice([Small.here(Self.second)], of: "alpha"),
+                    ]))
+            for service in isFirst ? [balanced, nodePort] : [nodePort, balanced] {
+                node.change([.service(service)])
+            }
+            #expect(node.fate(from: .outside, to: Small.nodeAddress, port).endpoint == Self.first)
+            #expect(Self.loses(node), "\(node.problems)")
+            #expect(node.differenceToFresh.isEmpty)
+        }
+    }
+
+    @Test("a node port of a family that a Service isn't in keeps nobody from that family's addresses")
+    func otherFamily() {
+        let port = Small.nodePort
+        let nodeIPv6 = Ground.of(.ipv6, Ground.primaryAddresses)
+        var node = Self.node {
+            ($0.clusterIPs, $0.externalIPs) = ([ip("fd00:96::20")], [nodeIPv6])
+            $0.ports = [.init(port: port)]
+        }
+        #expect(node.problems.isEmpty, "\(node.problems)")
+        let client = SourceKind.outside.address(7, .ipv6)
+        // Its endpoint is of the other family: it is there, and refuses.
+        #expect(node.fate(from: .outside, client: client, to: nodeIPv6, port).isRefused)
+        #expect(node.fate(from: .outside, to: Small.nodeAddress, port).endpoint == Self.first)
+        #expect(node.isInStep)
+    }
+
+    @Test("an external IP that is another's cluster IP and port, of an older Service: that one has it")
+    func externalIsClusterIPOfYounger() {
+        var node = Self.node(
+            { $0.externalIPs = [ip("10.96.0.20")] }, { _ in })
+        #expect(node.fate(to: ip("10.96.0.20")).endpoint == Self.first)
+        #expect(Self.loses(node), "\(node.problems)")
+        #expect(node.fate(to: ip("10.96.0.30")).endpoint == Self.first)
+        #expect(node.isInStep)
+        node.change([], removing: [.service(Small.name("zeta"))])
+        #expect(node.fate(to: ip("10.96.0.20")).endpoint == Self.second)
+        #expect(node.differenceToFresh.isEmpty)
+    }
+
+    @Test(
+        "one node port for two Services of one age: the first by name has it, and the other one once it goes")
+    func nodePortByName() {
+        var node = Self.node(
+            { $0.created = nil },
+            { ($0.created, $0.ports) = (nil, [.init(port: 80, nodePort: Small.nodePort)]) })
+        #expect(node.fate(from: .outside, to: Small.nodeAddress, Small.nodePort).endpoint == Self.second)
+        #expect(Self.loses(node, "default/zeta"), "\(node.problems)")
+        Self.expectOthersServed(&node)
+        node.change([], removing: [.service(Small.name("alpha"))])
+        #expect(node.fate(from: .outside, to: Small.nodeAddress, Small.nodePort).endpoint == Self.first)
+        #expect(node.problems.allSatisfy { $0.object?.hasPrefix("Service") != true }, "\(node.problems)")
+        #expect(node.differenceToFresh.isEmpty)
+    }
+
+    @Test("one node port over TCP and over UDP is no collision")
+    func nodePortOfTwoTransports() {
+        var node = Self.node { $0.ports = [.init(transport: .udp, port: 80, nodePort: Small.nodePort)] }
+        #expect(node.problems.isEmpty, "\(node.problems)")
+        #expect(node.fate(from: .outside, to: Small.nodeAddress, Small.nodePort).endpoint == Self.first)
+        // Its slice has a TCP port only.
+        #expect(node.fate(.udp, from: .outside, to: Small.nodeAddress, Small.nodePort).isRefused)
+        #expect(node.isInStep)
     }
 
     @Test("a Service that has one address as cluster IP, external and load balancer IP is served")

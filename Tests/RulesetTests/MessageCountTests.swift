@@ -120,13 +120,19 @@ struct MessageCountTests {
             (Self.name(1), Self.plan(1, endpoints)), (Self.name(2), other),
         ])
         #expect(
-            problems.map(\.description) == [
-                "Service default/service-1: default/service-1:http has 65600 endpoints; 65536 of them are used"
+            problems.new.map(\.description) == [
+                "Service default/service-1: port default/service-1:http has more than 65536 endpoints; so many of them are used"
             ])
         let table = compiler.table(.ipv4)
         #expect(table.elements["slots-0"]?.count == 65_536 + 2)
         #expect(Set(table.elements["slots-0"]?.map(\.key) ?? []).count == 65_536 + 2)
         #expect(compiler.update([(Self.name(2), other)]).delta.isEmpty)
+        // Told once, however often its endpoints change, and once when it is over.
+        let fewer = Self.plan(1, Array(endpoints.dropLast()))
+        #expect(compiler.update([(Self.name(1), fewer)]).problems.isEmpty)
+        let enough = Self.plan(1, Array(endpoints.prefix(3)))
+        #expect(compiler.update([(Self.name(1), enough)]).problems.past == problems.new)
+        #expect(compiler.update([(Self.name(1), nil)]).problems.isEmpty)
     }
 
     @Test("a name that a ruleset can't hold is reported, and the other ports are served")
@@ -146,9 +152,10 @@ struct MessageCountTests {
                     ])
             ), (Self.name(1), Self.plan(1, [])),
         ])
-        #expect(problems.count == 1)
-        #expect(problems.first?.description.contains("can't be used in the ruleset; not served") == true)
+        #expect(problems.new.count == 1)
+        #expect(problems.new.first?.description.contains("can't be used in the ruleset; not served") == true)
         #expect(compiler.table(.ipv4).elements["services"]?.count == 1)
+        #expect(compiler.update([(odd, nil)]).problems.past == problems.new)
     }
 
     @Test("names at their limits keep to what the kernel and nft hold")
