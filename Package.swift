@@ -97,6 +97,15 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Benchmarks/ProgrammingBenchmark", swiftSettings: strict),
         .target(
+            name: "WireBodies", dependencies: ["ClusterGenerator", "KubernetesAPI", "IPAddressing"],
+            path: "Tests/Support/WireBodies", swiftSettings: strict),
+        .executableTarget(
+            name: "DecodingBenchmark",
+            dependencies: [
+                "WireBodies", "ClusterGenerator", "KubernetesWire", "ObjectReading", "KubernetesAPI",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Benchmarks/DecodingBenchmark", swiftSettings: strict),
+        .target(
             name: "FakeKernel", dependencies: ["Agent", "NFTables", "NFTablesKernel"],
             path: "Tests/Support/FakeKernel", swiftSettings: strict),
         .testTarget(
@@ -143,6 +152,12 @@ let package = Package(
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
+        .testTarget(
+            name: "KubernetesWireTests",
+            dependencies: [
+                "SeededRandom", "WireBodies", "KubernetesWire", "ObjectReading", "Manifests", "KubernetesAPI",
+                "IPAddressing",
+            ], swiftSettings: strict),
         .testTarget(
             name: "ManifestsTests",
             dependencies: ["SeededRandom", "Manifests", "KubernetesAPI", "IPAddressing"],
