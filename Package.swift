@@ -150,7 +150,7 @@ let package = Package(
                 "ClusterBuilders",
             ], swiftSettings: strict),
         .testTarget(
-            name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
+            name: "KubernetesAPITests", dependencies: ["SeededRandom", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
         .testTarget(
             name: "KubernetesWireTests",
