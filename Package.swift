@@ -17,6 +17,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -44,10 +45,23 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ], swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
+        .target(name: "Documents", swiftSettings: strict),
+        .target(
+            name: "ObjectReading", dependencies: ["Documents", "KubernetesAPI", "IPAddressing"],
+            swiftSettings: strict),
         .target(
             name: "Manifests",
-            dependencies: ["KubernetesAPI", "IPAddressing", .product(name: "Yams", package: "Yams")],
+            dependencies: [
+                "ObjectReading", "Documents", "KubernetesAPI", "IPAddressing",
+                .product(name: "Yams", package: "Yams"),
+            ],
             swiftSettings: strict),
+        .target(
+            name: "KubernetesWire",
+            dependencies: [
+                "ObjectReading", "Documents", "KubernetesAPI", "IPAddressing",
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ], exclude: ["Protobuf", "Generated/README.md"], swiftSettings: strict),
         .target(
             name: "ServiceModel", dependencies: ["KubernetesAPI", "IPAddressing"], swiftSettings: strict),
         .target(
@@ -83,6 +97,15 @@ let package = Package(
                 "KubernetesAPI", "IPAddressing", "TestNetwork",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Benchmarks/ProgrammingBenchmark", swiftSettings: strict),
+        .target(
+            name: "WireBodies", dependencies: ["ClusterGenerator", "KubernetesAPI", "IPAddressing"],
+            path: "Tests/Support/WireBodies", swiftSettings: strict),
+        .executableTarget(
+            name: "DecodingBenchmark",
+            dependencies: [
+                "WireBodies", "ClusterGenerator", "KubernetesWire", "ObjectReading", "KubernetesAPI",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Benchmarks/DecodingBenchmark", swiftSettings: strict),
         .target(
             name: "FakeKernel", dependencies: ["Agent", "NFTables", "NFTablesKernel"],
             path: "Tests/Support/FakeKernel", swiftSettings: strict),
@@ -128,8 +151,14 @@ let package = Package(
                 "ClusterBuilders",
             ], swiftSettings: strict),
         .testTarget(
-            name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
+            name: "KubernetesAPITests", dependencies: ["SeededRandom", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
+        .testTarget(
+            name: "KubernetesWireTests",
+            dependencies: [
+                "SeededRandom", "WireBodies", "KubernetesWire", "ObjectReading", "Manifests", "KubernetesAPI",
+                "IPAddressing",
+            ], swiftSettings: strict),
         .testTarget(
             name: "ManifestsTests",
             dependencies: ["SeededRandom", "Manifests", "KubernetesAPI", "IPAddressing"],

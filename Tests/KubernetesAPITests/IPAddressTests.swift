@@ -1,4 +1,6 @@
+import Glibc
 import IPAddressing
+import SeededRandom
 import Testing
 
 @Suite("IP addresses and networks")
@@ -20,6 +22,31 @@ struct IPAddressTests {
         arguments: ["", "10.0.0", "10.0.0.01", "10.0.0.256", "fe80::1%eth0", "1.2.3.4 ", "::g", "10.0.0.1/8"])
     func refused(text: String) {
         #expect(IPAddress(text) == nil)
+    }
+
+    @Test("any text is the address that inet_pton(3) sees in it")
+    func random() {
+        let seed = UInt64.random(in: 0...UInt64.max)
+        var random = SeededGenerator(seed: seed)
+        let pieces = [
+            "0", "1", "9", "25", "255", "256", ".", ".", ".", ":", "::", "f", "g", "10.", "0.0.0", " ",
+        ]
+        var addressCount = 0
+        for _ in 0..<50_000 {
+            let text = (0..<random.number(1...9)).map { _ in pieces[random.number(0...15)] }.joined()
+            var v4 = in_addr()
+            var v6 = in6_addr()
+            var expected: IPAddress?
+            if inet_pton(AF_INET, text, &v4) == 1 {
+                expected = IPAddress(ipv4: UInt32(bigEndian: v4.s_addr))
+            } else if inet_pton(AF_INET6, text, &v6) == 1 {
+                expected = withUnsafeBytes(of: &v6) { IPAddress(bytes: $0) }
+                if let address = expected, address.high == 0, address.low >> 32 == 0xffff { continue }
+            }
+            #expect(IPAddress(text) == expected, "seed \(seed): \(text)")
+            if expected != nil { addressCount += 1 }
+        }
+        #expect(addressCount > 100, "seed \(seed)")
     }
 
     @Test(

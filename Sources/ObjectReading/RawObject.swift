@@ -1,18 +1,20 @@
-import KubernetesAPI
+package import KubernetesAPI
 
-/// A kind of object that manifests may hold.
-protocol ManifestObject: Decodable, Sendable {
+/// The raw form of a kind of object, as it stands in a manifest or an API server's answer.
+package protocol RawObject: Decodable, Sendable {
     /// As in `kind`.
     static var kind: String { get }
     /// As in `apiVersion`.
     static var apiVersion: String { get }
+
+    var metadata: Field<RawMetadata> { get }
 
     /// Checks the object; what is wrong goes to the reader.
     func read(_ reader: inout ObjectReader) -> Verdict
 }
 
 /// What became of one object.
-enum Verdict {
+package enum Verdict {
     case objects([ClusterObject])
     /// Refused as a whole, with at least one finding.
     case refused
