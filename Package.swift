@@ -43,9 +43,14 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ], swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
+        .target(name: "Documents", swiftSettings: strict),
+        .target(name: "FileWatching", swiftSettings: strict),
         .target(
             name: "Manifests",
-            dependencies: ["KubernetesAPI", "IPAddressing", .product(name: "Yams", package: "Yams")],
+            dependencies: [
+                "KubernetesAPI", "Documents", "FileWatching", "IPAddressing",
+                .product(name: "Yams", package: "Yams"),
+            ],
             swiftSettings: strict),
         .target(
             name: "ServiceModel", dependencies: ["KubernetesAPI", "IPAddressing"], swiftSettings: strict),
@@ -131,7 +136,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "ManifestsTests",
-            dependencies: ["SeededRandom", "Manifests", "KubernetesAPI", "IPAddressing"],
+            dependencies: ["SeededRandom", "Manifests", "FileWatching", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
         .testTarget(
             name: "NFTablesTests", dependencies: ["SeededRandom", "NFTables"], swiftSettings: strict),

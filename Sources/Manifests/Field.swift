@@ -1,3 +1,5 @@
+import Documents
+
 /// A field as it was found, before any check.
 ///
 /// Decoding one never fails, so that one field of a wrong type spoils nothing beside it.
