@@ -30,6 +30,17 @@ let package = Package(
             name: "NFTablesKernel", dependencies: ["NFTables", "Netlink", "CNetfilter"],
             swiftSettings: strict),
         .target(
+            name: "Configuration",
+            dependencies: [
+                "Agent", "Documents", "FileWatching", "HostNetwork", "IPAddressing",
+                .product(name: "Yams", package: "Yams"),
+            ], swiftSettings: strict),
+        .target(
+            name: "KubeProxyFlags",
+            dependencies: [
+                "Configuration", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
+        .target(
             name: "Conntrack", dependencies: ["Netlink", "IPAddressing", "CNetfilter"],
             swiftSettings: strict),
         .target(
@@ -67,8 +78,9 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Agent", "Manifests", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI",
-                "IPAddressing",
+                "Agent", "Configuration", "KubeProxyFlags", "FileWatching", "HostNetwork", "Manifests",
+                "Ruleset", "NFTables",
+                "NFTablesKernel", "KubernetesAPI", "IPAddressing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
@@ -138,6 +150,12 @@ let package = Package(
             name: "ManifestsTests",
             dependencies: ["SeededRandom", "Manifests", "FileWatching", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
+        .testTarget(
+            name: "ConfigurationTests",
+            dependencies: [
+                "SeededRandom", "Configuration", "KubeProxyFlags", "Agent", "HostNetwork", "IPAddressing",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
         .testTarget(
             name: "NFTablesTests", dependencies: ["SeededRandom", "NFTables"], swiftSettings: strict),
         .target(

@@ -31,7 +31,7 @@ public struct Planner: Sendable {
             serviceNetworks: state.serviceNetworks,
             localPods: settings.localPods(nodeCIDRs: state.node?.podCIDRs ?? []),
             nodePortAddresses: settings.nodePortAddresses.select(
-                nodeAddresses: state.node?.addresses ?? [], host: hostAddresses))
+                nodeAddresses: settings.nodeAddresses(state.node?.addresses ?? []), host: hostAddresses))
     }
 
     public var serviceCount: Int { state.serviceCount }

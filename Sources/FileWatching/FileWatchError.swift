@@ -1,6 +1,6 @@
 /// The kernel refuses what following files needs.
-package struct FileWatchError: Error, Sendable, Equatable, CustomStringConvertible {
-    package let description: String
+public struct FileWatchError: Error, Sendable, Equatable, CustomStringConvertible {
+    public let description: String
 
     /// - Parameters:
     ///   - call: the system call that failed.
