@@ -38,7 +38,7 @@ let package = Package(
         .target(
             name: "KubeProxyFlags",
             dependencies: [
-                "Configuration", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Configuration", "Documents", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
         .target(
             name: "Conntrack", dependencies: ["Netlink", "IPAddressing", "CNetfilter"],
@@ -153,7 +153,8 @@ let package = Package(
         .testTarget(
             name: "ConfigurationTests",
             dependencies: [
-                "SeededRandom", "Configuration", "KubeProxyFlags", "Agent", "HostNetwork", "IPAddressing",
+                "SeededRandom", "Configuration", "KubeProxyFlags", "Agent", "Documents", "HostNetwork",
+                "IPAddressing", "Ruleset",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
         .testTarget(

@@ -12,6 +12,8 @@ public struct FlagSettings: Sendable, Equatable {
     public private(set) var notices: [ConfigurationNotice] = []
     /// The servers that a flag turned off, by their fields.
     private(set) var disabledServers: Set<String> = []
+    /// Values that are no configuration at all, so that they are wrong beside a file as well.
+    private var refusals: [ConfigurationProblem] = []
     private(set) var problems: [ConfigurationProblem] = []
     /// Flags by the path of the field they set.
     private var flags: [String: String] = [:]
@@ -90,6 +92,16 @@ public struct FlagSettings: Sendable, Equatable {
     /// Notes a flag that is taken, but has no effect.
     public mutating func ignore(_ flag: String, _ message: String) {
         notices.append(ConfigurationNotice(flag, "ignored: \(message)"))
+    }
+
+    /// Notes a flag whose value can't be read.
+    public mutating func refuse(_ flag: String, _ message: String) {
+        refusals.append(ConfigurationProblem(field: flag, message: message))
+    }
+
+    /// - Throws: `ConfigurationError` that names the flags whose values can't be read.
+    public func checkForms() throws(ConfigurationError) {
+        guard refusals.isEmpty else { throw ConfigurationError(refusals) }
     }
 
     /// The flag that set the field at `path`, or its list; the path itself when none did.

@@ -48,7 +48,7 @@ struct ConntrackOptions: ParsableArguments {
         settings.set(
             "--conntrack-tcp-timeout-close-wait", conntrackTcpTimeoutCloseWait,
             \.conntrack.tcpCloseWaitTimeout)
-        settings.set("--conntrack-tcp-be-liberal", conntrackTcpBeLiberal?.isOn, \.conntrack.tcpBeLiberal)
+        settings.set("--conntrack-tcp-be-liberal", conntrackTcpBeLiberal, \.conntrack.tcpBeLiberal)
         settings.set("--conntrack-udp-timeout", conntrackUdpTimeout, \.conntrack.udpTimeout)
         settings.set(
             "--conntrack-udp-timeout-stream", conntrackUdpTimeoutStream, \.conntrack.udpStreamTimeout)

@@ -1,24 +1,63 @@
 public import ArgumentParser
 public import Configuration
+import Documents
 
-/// A flag that may go without value, as Go's boolean flags: `--flag`, `--flag=false`.
-public struct Switch: Sendable, Hashable, ExpressibleByArgument, CustomStringConvertible {
-    public var isOn: Bool
+/// The value of a flag that may go without one, as Go's boolean flags: `--flag`, `--flag=false`.
+///
+/// Any text makes one, since the parser takes a text that makes none for no value at all: `--flag=maybe` would be true.
+struct Switch: Sendable, Hashable, ExpressibleByArgument, CustomStringConvertible {
+    let description: String
 
-    static let on = Switch(isOn: true)
+    static let on = Switch(argument: "true")
 
-    public init(isOn: Bool) { self.isOn = isOn }
+    init(argument: String) { description = argument }
 
-    /// What Go's strconv.ParseBool takes.
-    public init?(argument: String) {
-        switch argument {
-        case "1", "t", "T", "true", "TRUE", "True": isOn = true
-        case "0", "f", "F", "false", "FALSE", "False": isOn = false
-        default: return nil
+    /// What Go's strconv.ParseBool takes; nil for anything else.
+    var isOn: Bool? {
+        switch description {
+        case "1", "t", "T", "true", "TRUE", "True": true
+        case "0", "f", "F", "false", "FALSE", "False": false
+        default: nil
         }
     }
+}
 
-    public var description: String { String(isOn) }
+/// klog's `-v`, with the same reservation.
+struct Verbosity: Sendable, Hashable, ExpressibleByArgument, CustomStringConvertible {
+    let description: String
+
+    /// From here on it is for debugging.
+    static let debug = Verbosity(argument: "4")
+
+    init(argument: String) { description = argument }
+
+    /// Nil for what is no whole number from 0.
+    var level: Int? { Int32(description).flatMap { $0 < 0 ? nil : Int($0) } }
+}
+
+extension FlagSettings {
+    /// Sets the field that a switch stands for.
+    mutating func set(
+        _ flag: String, _ value: Switch?, _ place: WritableKeyPath<KubeProxyConfiguration, Bool>
+    ) {
+        check(flag, value)
+        set(flag, value?.isOn, place)
+    }
+
+    /// The same for a field that may be unset.
+    mutating func set(
+        _ flag: String, _ value: Switch?, _ place: WritableKeyPath<KubeProxyConfiguration, Bool?>
+    ) {
+        check(flag, value)
+        set(flag, value?.isOn, place)
+    }
+
+    /// Refuses what is neither true nor false.
+    mutating func check(_ flag: String, _ value: Switch?) {
+        if let value, value.isOn == nil {
+            refuse(flag, "\(Text.quoted(value.description)) is not true or false")
+        }
+    }
 }
 
 extension GoDuration: ExpressibleByArgument {
@@ -26,26 +65,26 @@ extension GoDuration: ExpressibleByArgument {
 }
 
 /// `name=true,other=false`, as `--feature-gates` takes it.
-public struct SwitchMap: Sendable, Hashable, ExpressibleByArgument {
-    public var switches: [String: Bool]
+struct SwitchMap: Sendable, Hashable, ExpressibleByArgument {
+    var switches: [String: Bool]
 
-    public init?(argument: String) {
+    init?(argument: String) {
         switches = [:]
         for pair in argument.split(separator: ",") {
             let parts = pair.split(separator: "=", maxSplits: 1).map { $0.filter { $0 != " " } }
-            guard parts.count == 2, let value = Switch(argument: parts[1]) else { return nil }
-            switches[parts[0]] = value.isOn
+            guard parts.count == 2, let value = Switch(argument: parts[1]).isOn else { return nil }
+            switches[parts[0]] = value
         }
     }
 }
 
 /// `pattern=level,…`, as `--vmodule` takes it.
-public struct ModuleVerbosities: Sendable, Hashable, ExpressibleByArgument {
+struct ModuleVerbosities: Sendable, Hashable, ExpressibleByArgument {
     /// Patterns and levels, in their order.
-    public var patterns: [String]
-    public var levels: [UInt32]
+    var patterns: [String]
+    var levels: [UInt32]
 
-    public init?(argument: String) {
+    init?(argument: String) {
         (patterns, levels) = ([], [])
         for pair in argument.split(separator: ",") {
             let parts = pair.split(separator: "=", maxSplits: 1)

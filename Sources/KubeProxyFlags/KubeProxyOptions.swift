@@ -60,14 +60,12 @@ public struct KubeProxyOptions: ParsableArguments, Sendable {
         return initOnly?.isOn == true ? .initialize : nil
     }
 
-    /// Refuses flags that can't be right, whether or not a file goes before them.
+    /// Refuses flags that can't be right: by their form in any case, by their values where no file goes before them.
     public func validate() throws {
-        if let name = proxy.hostnameOverride, !name.isEmpty, name.allSatisfy(\.isWhitespace) {
-            throw ValidationError("--hostname-override is empty.")
-        }
-        guard (config ?? "").isEmpty else { return }
         do throws(ConfigurationError) {
-            _ = try AgentConfiguration(settings)
+            let settings = settings
+            try settings.checkForms()
+            if (config ?? "").isEmpty { _ = try AgentConfiguration(settings) }
         } catch {
             throw ValidationError(error.description)
         }
@@ -76,6 +74,8 @@ public struct KubeProxyOptions: ParsableArguments, Sendable {
     /// What the flags say.
     public var settings: FlagSettings {
         var settings = FlagSettings()
+        settings.check("--cleanup", cleanup)
+        settings.check("--init-only", initOnly)
         proxy.apply(to: &settings)
         servers.apply(to: &settings)
         conntrack.apply(to: &settings)

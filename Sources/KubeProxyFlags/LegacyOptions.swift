@@ -18,14 +18,17 @@ struct LegacyOptions: ParsableArguments {
     @Option(help: .hidden) var machineIdFile: String?
 
     func apply(to settings: inout FlagSettings) {
-        let flags: [(String, Bool)] = [
-            ("--add-dir-header", addDirHeader != nil), ("--alsologtostderr", alsologtostderr != nil),
-            ("--logtostderr", logtostderr != nil), ("--one-output", oneOutput != nil),
-            ("--skip-headers", skipHeaders != nil), ("--skip-log-headers", skipLogHeaders != nil),
-            ("--log-backtrace-at", logBacktraceAt != nil), ("--log-dir", logDir != nil),
-            ("--log-file", logFile != nil), ("--log-file-max-size", logFileMaxSize != nil),
-            ("--stderrthreshold", stderrthreshold != nil),
+        let switches: [(String, Switch?)] = [
+            ("--add-dir-header", addDirHeader), ("--alsologtostderr", alsologtostderr),
+            ("--logtostderr", logtostderr), ("--one-output", oneOutput), ("--skip-headers", skipHeaders),
+            ("--skip-log-headers", skipLogHeaders),
         ]
+        for (flag, value) in switches { settings.check(flag, value) }
+        let texts = [
+            ("--log-backtrace-at", logBacktraceAt), ("--log-dir", logDir), ("--log-file", logFile),
+            ("--log-file-max-size", logFileMaxSize), ("--stderrthreshold", stderrthreshold),
+        ]
+        let flags = switches.map { ($0, $1 != nil) } + texts.map { ($0, $1 != nil) }
         for (flag, isGiven) in flags where isGiven {
             settings.deprecate(flag, "ignored, the log goes to standard error")
         }

@@ -1,5 +1,6 @@
 public import ArgumentParser
 public import Configuration
+import Documents
 
 /// How the log looks. These flags go before a configuration file.
 public struct LogOptions: ParsableArguments, Sendable {
@@ -10,9 +11,9 @@ public struct LogOptions: ParsableArguments, Sendable {
 
     @Option(
         name: [.customShort("v", allowingJoined: true), .customLong("v"), .customLong("verbose")],
-        defaultAsFlag: 4, parsing: .next,
+        defaultAsFlag: Verbosity.debug, parsing: .next,
         help: ArgumentHelp("Log more; from 4 on, each commit and what led to it.", valueName: "level"))
-    var verbosity: UInt32?
+    var verbosity: Verbosity?
 
     @Option(help: .hidden)
     var vmodule: [ModuleVerbosities] = []
@@ -35,11 +36,16 @@ public struct LogOptions: ParsableArguments, Sendable {
     public init() {}
 
     /// What was asked for; the rest is the file's to say.
-    public var level: Int? { verbosity.map { Int($0) } }
+    public var level: Int? { verbosity?.level }
 
     func apply(to settings: inout FlagSettings) {
         settings.overrides.logFormat = logFormat
         settings.overrides.verbosity = level
+        if let verbosity, verbosity.level == nil {
+            settings.refuse("--v", "\(Text.quoted(verbosity.description)) is not a whole number from 0")
+        }
+        settings.check("--log-text-split-stream", logTextSplitStream)
+        settings.check("--log-json-split-stream", logJsonSplitStream)
         // Without effect here, so there is nothing that a file would have to give way in.
         let flags: [(String, Bool)] = [
             ("--vmodule", !vmodule.isEmpty), ("--log-flush-frequency", logFlushFrequency != nil),

@@ -68,13 +68,13 @@ struct OtherModeOptions: ParsableArguments {
             "--iptables-min-sync-period", iptablesMinSyncPeriod,
             isNFTables ? \.nftables.minSyncPeriod : \.iptables.minSyncPeriod)
         settings.set(
-            "--iptables-localhost-nodeports", iptablesLocalhostNodeports?.isOn,
+            "--iptables-localhost-nodeports", iptablesLocalhostNodeports,
             \.iptables.localhostNodePorts)
         settings.set(period: "--ipvs-sync-period", ipvsSyncPeriod, \.ipvs.syncPeriod)
         settings.set("--ipvs-min-sync-period", ipvsMinSyncPeriod, \.ipvs.minSyncPeriod)
         settings.set("--ipvs-scheduler", ipvsScheduler, \.ipvs.scheduler)
         settings.set("--ipvs-exclude-cidrs", list(ipvsExcludeCidrs), \.ipvs.excludeCIDRs)
-        settings.set("--ipvs-strict-arp", ipvsStrictArp?.isOn, \.ipvs.strictARP)
+        settings.set("--ipvs-strict-arp", ipvsStrictArp, \.ipvs.strictARP)
         settings.set("--ipvs-tcp-timeout", ipvsTcpTimeout, \.ipvs.tcpTimeout)
         settings.set("--ipvs-tcpfin-timeout", ipvsTcpfinTimeout, \.ipvs.tcpFinTimeout)
         settings.set("--ipvs-udp-timeout", ipvsUdpTimeout, \.ipvs.udpTimeout)

@@ -64,6 +64,9 @@ struct ProxyOptions: ParsableArguments {
 
     func apply(to settings: inout FlagSettings) {
         settings.overrides.hostname = hostnameOverride
+        if let name = hostnameOverride, !name.isEmpty, name.allSatisfy(\.isWhitespace) {
+            settings.refuse("--hostname-override", "empty")
+        }
         settings.set("--proxy-mode", proxyMode, \.mode)
         settings.set("--detect-local-mode", detectLocalMode, \.detectLocalMode)
         settings.set("--cluster-cidr", clusterCidr, \.clusterCIDR)
@@ -73,7 +76,7 @@ struct ProxyOptions: ParsableArguments {
         // kube-proxy's flag is for whichever mode it runs in.
         let isNFTables = proxyMode == "nftables"
         settings.set(
-            "--masquerade-all", masqueradeAll?.isOn,
+            "--masquerade-all", masqueradeAll,
             isNFTables ? \.nftables.masqueradeAll : \.iptables.masqueradeAll)
         settings.set("--nodeport-addresses", list(nodeportAddresses), \.nodePortAddresses)
         settings.set("--bind-address", bindAddress, \.bindAddress)

@@ -70,8 +70,8 @@ struct ServerOptions: ParsableArguments {
         settings.set(
             server: "--metrics-bind-address", metricsBindAddress, port: ("--metrics-port", metricsPort),
             \.metricsBindAddress)
-        settings.set("--bind-address-hard-fail", bindAddressHardFail?.isOn, \.bindAddressHardFail)
-        settings.set("--profiling", profiling?.isOn, \.enableProfiling)
+        settings.set("--bind-address-hard-fail", bindAddressHardFail, \.bindAddressHardFail)
+        settings.set("--profiling", profiling, \.enableProfiling)
         settings.set(
             "--show-hidden-metrics-for-version", showHiddenMetricsForVersion, \.showHiddenMetricsForVersion)
     }

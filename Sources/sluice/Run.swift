@@ -54,7 +54,7 @@ struct Run: AsyncParsableCommand {
     @Option(help: "What a dry run prints.")
     var output: OutputFormat?
 
-    @OptionGroup(title: "kube-proxy's")
+    @OptionGroup
     var options: KubeProxyOptions
 
     func validate() throws {
@@ -74,8 +74,9 @@ struct Run: AsyncParsableCommand {
         for notice in configuration.notices {
             if notice.isWarning {
                 logger.warning("\(notice)")
-            } else if !dryRun {
-                logger.info("\(notice)")
+            } else {
+                // Of a file that was written for kube-proxy, its author may expect something else.
+                logger.log(level: options.config != nil && !dryRun ? .info : .debug, "\(notice)")
             }
         }
         switch options.action {

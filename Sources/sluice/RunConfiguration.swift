@@ -33,6 +33,9 @@ extension Run {
         do {
             try Data(configuration.yaml().utf8).write(to: URL(fileURLWithPath: path))
             logger.info("wrote the configuration", metadata: ["file": "\(path)"])
+            if configuration.healthzBindAddress.isEmpty || configuration.metricsBindAddress.isEmpty {
+                logger.warning("no file can turn a server off: read back, it has its default address")
+            }
         } catch {
             logger.critical("\(path): cannot be written", metadata: ["error": "\(error)"])
             throw ExitCode.failure

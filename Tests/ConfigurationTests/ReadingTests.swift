@@ -278,7 +278,8 @@ import Testing
                 "config.conf:7: conntrack.max: unknown field",
                 "config.conf:10: ipvs.scheduler: twice in one mapping",
             ])
-        let json = "{\"kind\":\"KubeProxyConfiguration\",\"apiVersion\":\"kubeproxy.config.k8s.io/v1alpha1\",\n"
+        let json =
+            "{\"kind\":\"KubeProxyConfiguration\",\"apiVersion\":\"kubeproxy.config.k8s.io/v1alpha1\",\n"
         #expect(
             ConfigurationText.problems(in: json + "\"mode\":\"\",\n\"mode\":\"\"}")
                 == ["config.conf:2: mode: twice in one mapping"])
@@ -301,8 +302,8 @@ import Testing
             """
         #expect(
             ConfigurationText.problems(in: text) == [
-                "config.conf:1: kind: \"KubeletConfiguration\" is not KubeProxyConfiguration",
                 "config.conf:1: apiVersion: missing; it must be kubeproxy.config.k8s.io/v1alpha1",
+                "config.conf:1: kind: \"KubeletConfiguration\" is not KubeProxyConfiguration",
                 "config.conf:2: mode: kernelspace is for Windows; here it is nftables, iptables, ipvs or nothing",
                 "config.conf:3: foo: unknown field",
                 "config.conf:5: conntrack.min: -1 is below 0",
@@ -341,7 +342,7 @@ import Testing
     func json() throws {
         let full = try ConfigurationText.parsed(ConfigurationText.full)
         #expect(try ConfigurationText.parsed(full.json()) == full)
-        #expect(try ConfigurationText.parsed(full.json().replacing(",", with: ",\n\t")) == full)
+        #expect(try ConfigurationText.parsed(full.json().replacing(",\"", with: ",\n\t\"")) == full)
     }
 
     @Test("a file that can't be read names itself")

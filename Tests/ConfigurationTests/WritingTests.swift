@@ -17,7 +17,9 @@ import Testing
     @Test("text that looks like something else is quoted")
     func quoting() throws {
         var configuration = KubeProxyConfiguration()
-        for text in ["true", "0", "~", "", "null", "1e3", "a: b", "# no", "- x", "'", "\"", "é\n\tx", "*a", "0o7"] {
+        for text in [
+            "true", "0", "~", "", "null", "1e3", "a: b", "# no", "- x", "'", "\"", "é\n\tx", "*a", "0o7",
+        ] {
             configuration.hostnameOverride = text
             configuration.winkernel.networkName = text
             #expect(try ConfigurationText.parsed(configuration.yaml()) == configuration, "\(text)")
@@ -43,7 +45,9 @@ import Testing
         let texts = ["", "plain", "with space", "yes", "12", "x\"y'z", "\u{e9}\u{1f600}", "a\\b"]
         func text() -> String { texts.randomElement(using: &random) ?? "" }
         func duration() -> GoDuration {
-            GoDuration(nanoseconds: Int64.random(in: 0...Int64.max >> Int64.random(in: 0...62, using: &random), using: &random))
+            GoDuration(
+                nanoseconds: Int64.random(
+                    in: 0...Int64.max >> Int64.random(in: 0...62, using: &random), using: &random))
         }
         result.hostnameOverride = text()
         result.ipvs.scheduler = text()
