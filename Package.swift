@@ -38,7 +38,8 @@ let package = Package(
         .target(
             name: "KubeProxyFlags",
             dependencies: [
-                "Configuration", "Documents", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Configuration", "Documents",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
         .target(
             name: "Conntrack", dependencies: ["Netlink", "IPAddressing", "CNetfilter"],

@@ -58,11 +58,6 @@ struct Run: AsyncParsableCommand {
     var options: KubeProxyOptions
 
     func validate() throws {
-        // Without -f, the API server is to be the source: it has its place in `serve`.
-        if paths.isEmpty, options.action == nil {
-            throw ValidationError(
-                "Give at least one -f <path>: a manifest file, a directory, or - for standard input.")
-        }
         if output != nil, !dryRun { throw ValidationError("--output goes with --dry-run.") }
         if dryRun, once { throw ValidationError("--dry-run and --once exclude each other.") }
     }
@@ -90,6 +85,11 @@ struct Run: AsyncParsableCommand {
     private func serve(
         _ configuration: AgentConfiguration, _ file: KubeProxyConfiguration.File?, _ logger: Logger
     ) async throws {
+        // The cluster's API server would be the source here.
+        guard !paths.isEmpty else {
+            throw ValidationError(
+                "Give at least one -f <path>: a manifest file, a directory, or - for standard input.")
+        }
         let source = ManifestSource(paths: paths)
         do {
             if dryRun {
