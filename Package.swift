@@ -31,6 +31,18 @@ let package = Package(
             name: "NFTablesKernel", dependencies: ["NFTables", "Netlink", "CNetfilter"],
             swiftSettings: strict),
         .target(
+            name: "Configuration",
+            dependencies: [
+                "Agent", "Documents", "FileWatching", "HostNetwork", "IPAddressing",
+                .product(name: "Yams", package: "Yams"),
+            ], swiftSettings: strict),
+        .target(
+            name: "KubeProxyFlags",
+            dependencies: [
+                "Configuration", "Documents",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
+        .target(
             name: "Conntrack", dependencies: ["Netlink", "IPAddressing", "CNetfilter"],
             swiftSettings: strict),
         .target(
@@ -46,13 +58,14 @@ let package = Package(
             ], swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
         .target(name: "Documents", swiftSettings: strict),
+        .target(name: "FileWatching", swiftSettings: strict),
         .target(
             name: "ObjectReading", dependencies: ["Documents", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
         .target(
             name: "Manifests",
             dependencies: [
-                "ObjectReading", "Documents", "KubernetesAPI", "IPAddressing",
+                "ObjectReading", "Documents", "FileWatching", "KubernetesAPI", "IPAddressing",
                 .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: strict),
@@ -77,8 +90,9 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Agent", "Manifests", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI",
-                "IPAddressing",
+                "Agent", "Configuration", "KubeProxyFlags", "FileWatching", "HostNetwork", "Manifests",
+                "Ruleset", "NFTables",
+                "NFTablesKernel", "KubernetesAPI", "IPAddressing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
@@ -161,8 +175,15 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "ManifestsTests",
-            dependencies: ["SeededRandom", "Manifests", "KubernetesAPI", "IPAddressing"],
+            dependencies: ["SeededRandom", "Manifests", "FileWatching", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
+        .testTarget(
+            name: "ConfigurationTests",
+            dependencies: [
+                "SeededRandom", "Configuration", "KubeProxyFlags", "Agent", "Documents", "HostNetwork",
+                "IPAddressing", "Ruleset",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
         .testTarget(
             name: "NFTablesTests", dependencies: ["SeededRandom", "NFTables"], swiftSettings: strict),
         .target(

@@ -5,20 +5,23 @@ public struct CommitPacing: Sendable {
     /// Committing takes a tenth of the time at most: a pause of nine times as long follows each commit, so an idle
     /// cluster sees a change at once, and a storm is gathered into few transactions.
     static let pauseFactor = 9
-    /// A change never waits longer for the commit before it.
+    /// A change never waits longer for the commit before it, but where the operator wants it to.
     static let longestPause = Duration.seconds(1)
     static let firstRetry = Duration.milliseconds(100)
     static let longestRetry = Duration.seconds(30)
 
     private var failures = 0
+    private let minimumPause: Duration
 
-    public init() {}
+    /// - Parameter minimumPause: how soon after a commit the next may begin, however short the one was
+    ///   (`minSyncPeriod`).
+    public init(minimumPause: Duration = .zero) { self.minimumPause = minimumPause }
 
     /// A commit is in force.
     /// - Returns: how long to gather changes before the next one.
     public mutating func succeeded(took duration: Duration) -> Duration {
         failures = 0
-        return min(duration * Self.pauseFactor, Self.longestPause)
+        return max(min(duration * Self.pauseFactor, Self.longestPause), minimumPause)
     }
 
     /// A commit, and the repair after it, failed.

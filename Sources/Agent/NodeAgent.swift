@@ -14,7 +14,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
     private let writer: RulesetWriter<Kernel>
     private let inbox: ChangeInbox
     private let logger: Logger
-    private var pacing = CommitPacing()
+    private var pacing: CommitPacing
     private var flows = ServedFlows()
     private var isFlowChangeUntold = false
     private let inForce: @Sendable (UDPCleanup) -> Void
@@ -34,6 +34,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
     ) {
         self.checksChanged = checksChanged
         self.inForce = inForce
+        pacing = CommitPacing(minimumPause: settings.minSyncPeriod)
         planner = Planner(settings: settings)
         writer = RulesetWriter(settings: settings, kernel: kernel)
         self.inbox = inbox

@@ -34,7 +34,8 @@ public struct Planner: Sendable {
     }
 
     private var nodePortAddresses: [IPAddress] {
-        settings.nodePortAddresses.select(nodeAddresses: state.node?.addresses ?? [], host: hostAddresses)
+        settings.nodePortAddresses.select(
+            nodeAddresses: settings.nodeAddresses(state.node?.addresses ?? []), host: hostAddresses)
     }
 
     public var serviceCount: Int { state.serviceCount }

@@ -23,11 +23,22 @@ public struct ProxySettings: Sendable, Equatable {
     /// All traffic to cluster IPs is masqueraded.
     public var masqueradeAll: Bool
     public var nodePortAddresses: NodePortAddresses
+    /// The Node's primary address of its family, whatever the Node object says (`bindAddress`).
+    public var primaryAddress: IPAddress?
+    /// The bit of the packet mark, 0 to 31, that interface modes use (`masqueradeBit`).
+    public var masqueradeBit: Int
+    /// How soon after a commit the next may begin, at the least.
+    public var minSyncPeriod: Duration
 
     public init(
         nodeName: String, localMode: LocalMode? = nil, masqueradeAll: Bool = false,
-        nodePortAddresses: NodePortAddresses = .primary
+        nodePortAddresses: NodePortAddresses = .primary, primaryAddress: IPAddress? = nil,
+        masqueradeBit: Int = 14, minSyncPeriod: Duration = .zero
     ) {
+        precondition((0...31).contains(masqueradeBit), "a packet mark has 32 bits")
+        self.primaryAddress = primaryAddress
+        self.masqueradeBit = masqueradeBit
+        self.minSyncPeriod = minSyncPeriod
         self.nodeName = nodeName
         self.localMode = localMode
         self.masqueradeAll = masqueradeAll
@@ -43,7 +54,15 @@ public struct ProxySettings: Sendable, Equatable {
             case .bridgeInterface(let name): .interface(name: name)
             case .interfaceNamePrefix(let prefix): .interfacePrefix(prefix)
             }
-        return RulesetSettings(localDetection: detection, masqueradeAll: masqueradeAll)
+        return RulesetSettings(
+            localDetection: detection, masqueradeAll: masqueradeAll,
+            masqueradeMark: 1 << UInt32(masqueradeBit))
+    }
+
+    /// The Node's addresses, the operator's own word for one first: the first of each family is the primary one.
+    func nodeAddresses(_ addresses: [IPAddress]) -> [IPAddress] {
+        guard let primaryAddress else { return addresses }
+        return [primaryAddress] + addresses
     }
 
     /// The networks of local pods; the first of each family counts (kube-proxy reads no more).

@@ -1,4 +1,5 @@
 import Documents
+import FileWatching
 import Foundation
 import Glibc
 import KubernetesAPI
@@ -24,12 +25,6 @@ struct ManifestScanner: Sendable {
 
     private struct Known: Sendable {
         var stamp: Stamp?
-    }
-
-    /// An error number of a system call, at a path.
-    private struct Failure: Error {
-        var code: CInt
-        var text: String { String(cString: strerror(code)) }
     }
 
     let paths: [String]
@@ -58,7 +53,7 @@ struct ManifestScanner: Sendable {
                 changes.append((id, readStandardInput()))
                 continue
             }
-            do throws(Failure) {
+            do throws(FileFailure) {
                 let status = try Self.status(path)
                 let isDirectory = status.st_mode & S_IFMT == S_IFDIR
                 let files = isDirectory ? try Self.manifests(in: path) : [path]
@@ -97,13 +92,13 @@ struct ManifestScanner: Sendable {
     /// What has changed in one file; nil when nothing has, as far as can be told.
     private mutating func read(
         _ id: FileID, isForced: Bool, isUnfinished: Bool, isStrict: Bool
-    ) throws(Failure) -> FileChange? {
+    ) throws(FileFailure) -> FileChange? {
         if isUnfinished { return nil }
         do {
             let status = try Self.status(id.path)
             let stamp = Stamp(status)
             if !isForced, let known = stamps[id], known.stamp == stamp { return nil }
-            let data = try Self.contents(id.path)
+            let data = try RegularFile.contents(id.path, limit: ManifestParser.sizeLimit)
             stamps[id] = Known(stamp: stamp)
             guard let data else {
                 return .unreadable(
@@ -127,8 +122,9 @@ struct ManifestScanner: Sendable {
 
     private func readStandardInput() -> FileChange {
         let source = "standard input"
-        do throws(Failure) {
-            guard let data = try Self.contents(of: STDIN_FILENO, sizeHint: 0) else {
+        do throws(FileFailure) {
+            guard let data = try RegularFile.contents(of: STDIN_FILENO, limit: ManifestParser.sizeLimit)
+            else {
                 return .unreadable(
                     ObjectProblem(
                         source: source,
@@ -140,7 +136,7 @@ struct ManifestScanner: Sendable {
         }
     }
 
-    private static func problem(_ path: String, _ failure: Failure) -> ObjectProblem {
+    private static func problem(_ path: String, _ failure: FileFailure) -> ObjectProblem {
         ObjectProblem(
             source: Text.isPlain(path, limit: 4096) ? path : Text.quoted(path),
             message: "cannot be read: \(failure.text)")
@@ -150,38 +146,26 @@ struct ManifestScanner: Sendable {
 extension ManifestScanner {
     /// `*.yaml`, `*.yml` and `*.json`, but no hidden ones: editors and volumes keep theirs so.
     static func isManifest(_ name: some StringProtocol) -> Bool {
-        !name.hasPrefix(".") && [".yaml", ".yml", ".json"].contains { name.hasSuffix($0) }
+        !name.hasPrefix(".") && suffixes.contains { name.hasSuffix($0) }
     }
+
+    static let suffixes = [".yaml", ".yml", ".json"]
 
     /// True when `paths` has the file, under its own name or that of what it links to.
     static func touches(_ paths: Set<String>, _ file: String) -> Bool {
         if paths.isEmpty { return false }
-        return paths.contains(absolute(file)) || resolved(file).map(paths.contains) ?? false
+        return paths.contains(FilePath.absolute(file)) || FilePath.resolved(file).map(paths.contains) ?? false
     }
 
-    /// The path from the root, symbolic links left as they are.
-    static func absolute(_ path: String) -> String {
-        let full = path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
-        let parts = full.split(separator: "/").filter { $0 != "." }
-        return "/" + parts.joined(separator: "/")
-    }
-
-    /// The path with all symbolic links followed; nil when it leads nowhere.
-    static func resolved(_ path: String) -> String? {
-        guard let buffer = realpath(path, nil) else { return nil }
-        defer { free(buffer) }
-        return String(cString: buffer)
-    }
-
-    private static func status(_ path: String) throws(Failure) -> stat {
+    private static func status(_ path: String) throws(FileFailure) -> stat {
         var status = stat()
-        guard stat(path, &status) == 0 else { throw Failure(code: errno) }
+        guard stat(path, &status) == 0 else { throw FileFailure(code: errno) }
         return status
     }
 
     /// The manifest files of a directory, in the order of their names.
-    private static func manifests(in directory: String) throws(Failure) -> [String] {
-        guard let stream = opendir(directory) else { throw Failure(code: errno) }
+    private static func manifests(in directory: String) throws(FileFailure) -> [String] {
+        guard let stream = opendir(directory) else { throw FileFailure(code: errno) }
         defer { closedir(stream) }
         let prefix = directory.hasSuffix("/") ? directory : directory + "/"
         var paths: [String] = []
@@ -195,34 +179,5 @@ extension ManifestScanner {
             paths.append(prefix + name)
         }
         return paths.sorted()
-    }
-
-    /// The bytes of a file; nil when there are more than the parser would take.
-    private static func contents(_ path: String) throws(Failure) -> Data? {
-        // Without O_NONBLOCK, a FIFO that took the file's place would hold up all others.
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { throw Failure(code: errno) }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw Failure(code: errno) }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw Failure(code: EINVAL) }
-        return try contents(of: descriptor, sizeHint: Int(status.st_size))
-    }
-
-    private static func contents(of descriptor: CInt, sizeHint: Int) throws(Failure) -> Data? {
-        guard sizeHint <= ManifestParser.sizeLimit else { return nil }
-        var data = Data()
-        data.reserveCapacity(sizeHint)
-        var buffer = [UInt8](repeating: 0, count: 1 << 20)
-        while true {
-            let count = Glibc.read(descriptor, &buffer, buffer.count)
-            if count < 0 {
-                if errno == EINTR { continue }
-                throw Failure(code: errno)
-            }
-            if count == 0 { return data }
-            guard data.count + count <= ManifestParser.sizeLimit else { return nil }
-            data.append(contentsOf: buffer[..<count])
-        }
     }
 }

@@ -1,4 +1,5 @@
 import Documents
+import FileWatching
 import Foundation
 public import KubernetesAPI
 import Synchronization
@@ -85,13 +86,21 @@ public final class ManifestSource: Sendable {
     ///
     /// - Throws: `PathError` when the kernel refuses an inotify instance or a pair of sockets.
     public func changes() throws(PathError) -> some AsyncSequence<Update, Never> & Sendable {
+        do throws(FileWatchError) {
+            return try follow()
+        } catch {
+            throw PathError(path: nil, message: error.description)
+        }
+    }
+
+    private func follow() throws(FileWatchError) -> some AsyncSequence<Update, Never> & Sendable {
         let canceller = try Canceller()
         // The signal says only that there is something; what, is worked out when the reader asks.
         let (signals, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         signal.onTermination = { _ in canceller.cancel() }
         var watcher = try DirectoryWatcher(canceller: canceller)
         // From here on nothing is missed, whenever the thread gets to run.
-        _ = watcher.follow(WatchPlan(paths: paths))
+        _ = watcher.follow(WatchPlan(paths: paths, memberSuffixes: ManifestScanner.suffixes))
         let box = Mutex<DirectoryWatcher?>(watcher)
         let thread = Thread { [self] in
             guard var watcher = box.withLock({ $0.take() }) else { return }
@@ -135,7 +144,7 @@ public final class ManifestSource: Sendable {
     ) {
         // A directory that appears may be filled before its watch is set: then the plan after the scan
         // is another one, and the scan is done again. A bound, in case it changes at each look.
-        var plan = WatchPlan(paths: paths)
+        var plan = WatchPlan(paths: paths, memberSuffixes: ManifestScanner.suffixes)
         let rounds = 4
         for round in 1...rounds {
             let failures = watcher.follow(plan)
@@ -158,7 +167,7 @@ public final class ManifestSource: Sendable {
                 return state.note(unwatched: failures) || !changes.isEmpty
             }
             if isNew { signal() }
-            let next = WatchPlan(paths: paths)
+            let next = WatchPlan(paths: paths, memberSuffixes: ManifestScanner.suffixes)
             if next == plan && !tracker.isDue { return }
             plan = next
         }

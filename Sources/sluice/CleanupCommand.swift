@@ -1,5 +1,6 @@
 import Agent
 import ArgumentParser
+import KubeProxyFlags
 import Logging
 import NFTables
 import NFTablesKernel
@@ -17,8 +18,10 @@ struct CleanupCommand: ParsableCommand {
     @OptionGroup(title: "Logging")
     var log: LogOptions
 
-    func run() throws {
-        let logger = log.makeLogger()
+    func run() throws { try Self.cleanUp(log.makeLogger()) }
+
+    /// Also `sluice run --cleanup`.
+    static func cleanUp(_ logger: Logger) throws {
         do {
             let removed = try Cleanup.run(Preflight.connect())
             logger.info(

@@ -1,10 +1,12 @@
 import Agent
 import ArgumentParser
+import Configuration
 import Conntrack
 import Foundation
 import HealthChecks
 import HostNetwork
 import IPAddressing
+import KubeProxyFlags
 import KubernetesAPI
 import Logging
 import Manifests
@@ -31,6 +33,9 @@ struct Run: AsyncParsableCommand {
               sluice run --dry-run -f services.yaml
               sluice run -f /etc/sluice/manifests --hostname-override node-1
               kubectl get services,endpointslices -A -o json | sluice run --once -f -
+              sluice run -f manifests --config /var/lib/kube-proxy/config.conf
+
+            Flags and their forms are kube-proxy's; --help-hidden shows those for its other modes as well.
             """)
 
     @Option(
@@ -39,9 +44,6 @@ struct Run: AsyncParsableCommand {
             "A manifest file, a directory of them, or - for standard input. May be given more than once.",
             valueName: "path"))
     var paths: [String] = []
-
-    @OptionGroup(title: "Proxy")
-    var proxy: ProxyOptions
 
     @Flag(help: "Program the kernel once and exit.")
     var once = false
@@ -52,27 +54,48 @@ struct Run: AsyncParsableCommand {
     @Option(help: "What a dry run prints.")
     var output: OutputFormat?
 
-    @OptionGroup(title: "Logging")
-    var log: LogOptions
+    @OptionGroup
+    var options: KubeProxyOptions
 
     func validate() throws {
-        if paths.isEmpty {
-            throw ValidationError(
-                "Give at least one -f <path>: a manifest file, a directory, or - for standard input.")
-        }
         if output != nil, !dryRun { throw ValidationError("--output goes with --dry-run.") }
         if dryRun, once { throw ValidationError("--dry-run and --once exclude each other.") }
     }
 
     func run() async throws {
-        let logger = log.makeLogger()
-        let settings = try proxy.settings()
+        let (configuration, file) = try loadConfiguration()
+        let logger = Logger.standardError(
+            format: configuration.logging.format, verbosity: configuration.logging.verbosity)
+        for notice in configuration.notices {
+            if notice.isWarning {
+                logger.warning("\(notice)")
+            } else {
+                // Of a file that was written for kube-proxy, its author may expect something else.
+                logger.log(level: options.config != nil && !dryRun ? .info : .debug, "\(notice)")
+            }
+        }
+        switch options.action {
+        case .writeConfiguration(let path): try write(configuration.effective, to: path, logger)
+        case .cleanUp: try CleanupCommand.cleanUp(logger)
+        case .initialize: try initialize(configuration, logger)
+        case nil: try await serve(configuration, file, logger)
+        }
+    }
+
+    private func serve(
+        _ configuration: AgentConfiguration, _ file: KubeProxyConfiguration.File?, _ logger: Logger
+    ) async throws {
+        // The cluster's API server would be the source here.
+        guard !paths.isEmpty else {
+            throw ValidationError(
+                "Give at least one -f <path>: a manifest file, a directory, or - for standard input.")
+        }
         let source = ManifestSource(paths: paths)
         do {
             if dryRun {
-                try printRules(source, settings: settings, logger: logger)
+                try printRules(source, settings: configuration.proxy, logger: logger)
             } else {
-                try await program(source, settings: settings, logger: logger)
+                try await program(source, configuration, file, logger)
             }
         } catch let error as ManifestSource.PathError {
             logger.critical("\(error)")
@@ -119,7 +142,11 @@ struct Run: AsyncParsableCommand {
 
     // MARK: The kernel
 
-    private func program(_ source: ManifestSource, settings: ProxySettings, logger: Logger) async throws {
+    private func program(
+        _ source: ManifestSource, _ configuration: AgentConfiguration,
+        _ file: KubeProxyConfiguration.File?, _ logger: Logger
+    ) async throws {
+        let configurationChanges = try followConfiguration(file)
         let connection = try Preflight.connect()
         let snapshot = try load(source, logger)
         let inbox = ChangeInbox()
@@ -127,7 +154,7 @@ struct Run: AsyncParsableCommand {
         let cleaner = FlowCleaner(reconciler: try ConntrackReconciler(), logger: logger)
         let checks = RetryLoop<[ObjectName: HealthCheckServers.Check]>()
         let agent = NodeAgent(
-            settings: settings, kernel: connection, inbox: inbox, logger: logger,
+            settings: configuration.proxy, kernel: connection, inbox: inbox, logger: logger,
             inForce: { flows.put($0) }, checksChanged: { checks.put($0) })
         let hostAddresses = try HostAddresses.read()
         if once {
@@ -156,7 +183,7 @@ struct Run: AsyncParsableCommand {
                 inbox.wake()
             }
             // Behind the first rules: they bring in connection tracking, and its parameters with it.
-            setKernelParameters(logger)
+            _ = setKernelParameters(configuration.conntrack, logger)
             await agent.run()
         }
         let signals = TerminationSignals { name in
@@ -164,23 +191,40 @@ struct Run: AsyncParsableCommand {
             work.cancel()
         }
         let cleaning = Task { await flows.run { await cleaner.clean($0) } }
+        let reconfigured = Task {
+            for await _ in configurationChanges {
+                logger.info("the configuration file has changed: ending to be started anew, the rules stay")
+                work.cancel()
+                return true
+            }
+            return false
+        }
         await work.value
         signals.stop()
         for task in [follower, cleaning, watching, serving] { task.cancel() }
+        reconfigured.cancel()
         await serving.value
+        // Whoever started it shall start it again, also where only failures are.
+        if await reconfigured.value { throw ExitCode.failure }
     }
 }
 
 extension Run {
     /// Statement 28: what can't be written is told, and the rest is done.
-    private func setKernelParameters(_ logger: Logger) {
-        let parameters = ConntrackSettings().parameters(cores: KernelParameterWriter.onlineCores)
-        for outcome in KernelParameterWriter().apply(parameters) {
+    /// - Returns: whether all is as it should be.
+    func setKernelParameters(_ settings: ConntrackSettings, _ logger: Logger) -> Bool {
+        var isRight = true
+        for outcome in KernelParameterWriter().apply(
+            settings.parameters(cores: KernelParameterWriter.onlineCores))
+        {
             switch outcome.result {
-            case .failed: logger.warning("\(outcome)")
+            case .failed:
+                isRight = false
+                logger.warning("\(outcome)")
             default: logger.debug("\(outcome)")
             }
         }
+        return isRight
     }
 
     /// Answers load balancers until the task is cancelled. A port that can't be bound is told once, and tried again.

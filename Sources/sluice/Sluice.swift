@@ -1,4 +1,5 @@
 import ArgumentParser
+import KubeProxyFlags
 
 @main
 struct Sluice: AsyncParsableCommand {
@@ -11,9 +12,18 @@ struct Sluice: AsyncParsableCommand {
 
               sluice run --dry-run -f manifests/
 
+            It takes kube-proxy's command line, also without `run`:
+
+              sluice --config=/var/lib/kube-proxy/config.conf --hostname-override=node-1
+
             Exit codes: 0 done, 1 failed, 64 wrong usage.
             """,
-        subcommands: [Run.self, CleanupCommand.self, VersionCommand.self])
+        version: "sluice \(Version.number)",
+        subcommands: [Run.self, CleanupCommand.self, VersionCommand.self], defaultSubcommand: Run.self)
+
+    static func main() async {
+        await main(CommandLineForms.normalized(Array(CommandLine.arguments.dropFirst())))
+    }
 }
 
 enum Version {

@@ -1,9 +1,11 @@
+import Configuration
 import Foundation
+import KubeProxyFlags
 import Logging
 
 /// Log lines on standard error, one line each, whatever is in them.
 struct StandardErrorLog: LogHandler {
-    let format: LogFormat
+    let format: AgentConfiguration.Logging.Format
     var logLevel: Logger.Level = .info
     var metadata: Logger.Metadata = [:]
 
@@ -12,7 +14,7 @@ struct StandardErrorLog: LogHandler {
         set { metadata[key] = newValue }
     }
 
-    init(format: LogFormat) { self.format = format }
+    init(format: AgentConfiguration.Logging.Format) { self.format = format }
 
     func log(event: LogEvent) {
         let values = metadata.merging(event.metadata ?? [:]) { _, new in new }
@@ -57,4 +59,18 @@ struct StandardErrorLog: LogHandler {
         guard value.contains(" ") || value.contains("\"") || value.isEmpty else { return value }
         return "\"" + value.replacingOccurrences(of: "\"", with: "'") + "\""
     }
+}
+
+extension Logger {
+    /// The program's log. As with klog, a verbosity from 4 on is for debugging.
+    static func standardError(format: AgentConfiguration.Logging.Format, verbosity: Int) -> Logger {
+        var logger = Logger(label: "sluice") { _ in StandardErrorLog(format: format) }
+        logger.logLevel = verbosity >= 4 ? .debug : .info
+        return logger
+    }
+}
+
+extension LogOptions {
+    /// The log as the flags alone say.
+    func makeLogger() -> Logger { .standardError(format: logFormat ?? .text, verbosity: level ?? 0) }
 }

@@ -15,6 +15,16 @@ struct CommitPacingTests {
         #expect(pacing.succeeded(took: .zero) == .zero)
     }
 
+    @Test("minSyncPeriod is the least pause, however short the commit, and no longer one's end")
+    func minimumPause() {
+        var pacing = CommitPacing(minimumPause: .seconds(2))
+        #expect(pacing.succeeded(took: .zero) == .seconds(2))
+        #expect(pacing.succeeded(took: .seconds(60)) == .seconds(2))
+        var short = CommitPacing(minimumPause: .milliseconds(50))
+        #expect(short.succeeded(took: .milliseconds(2)) == .milliseconds(50))
+        #expect(short.succeeded(took: .milliseconds(20)) == .milliseconds(180))
+    }
+
     @Test("failures are tried again after 100 ms, then twice as long each time, up to 30 s")
     func backoff() {
         var pacing = CommitPacing()

@@ -2,9 +2,9 @@
 ///
 /// A file that somebody has open for writing is left alone until it is closed, since half a manifest
 /// may well be a valid one that lacks objects.
-struct EventTracker: Sendable {
+package struct EventTracker: Sendable {
     /// One thing that happened in a watched directory.
-    enum Event: Equatable, Sendable {
+    package enum Event: Equatable, Sendable {
         /// A regular file was made, or bytes changed: it is open, and will be closed.
         case opened(path: String)
         /// A file was closed after writing, moved here or away, linked or deleted.
@@ -18,16 +18,18 @@ struct EventTracker: Sendable {
     }
 
     /// Paths to read again whatever their time and size say.
-    private(set) var forced: Set<String> = []
+    package private(set) var forced: Set<String> = []
     /// Paths that somebody writes to.
-    private(set) var unfinished: Set<String> = []
+    package private(set) var unfinished: Set<String> = []
     /// True when there is something to read.
-    private(set) var isDue = false
+    package private(set) var isDue = false
 
     /// More than this many files are not remembered one by one.
-    static let limit = 100_000
+    package static let limit = 100_000
 
-    mutating func note(_ event: Event) {
+    package init() {}
+
+    package mutating func note(_ event: Event) {
         switch event {
         case .opened(let path):
             if unfinished.count < Self.limit { unfinished.insert(path) }
@@ -48,7 +50,7 @@ struct EventTracker: Sendable {
     }
 
     /// Hands out the paths to read, which count as read from now.
-    mutating func takeForced() -> Set<String> {
+    package mutating func takeForced() -> Set<String> {
         defer {
             forced = []
             isDue = false

@@ -3,21 +3,17 @@ import Glibc
 /// Reports what happens in a changing set of directories (inotify(7)).
 ///
 /// For one thread, but for `cancel`'s handle. Nothing runs while nothing happens.
-struct DirectoryWatcher: ~Copyable {
+package struct DirectoryWatcher: ~Copyable {
     private let inotify: CInt
     private let canceller: Canceller
     /// Paths watched, by watch descriptor: one directory may be known under several paths.
     private var watched: [CInt: [String]] = [:]
     private var plan: WatchPlan
 
-    /// - Throws: `ManifestSource.PathError` when the kernel has no inotify instance left.
-    init(canceller: Canceller) throws(ManifestSource.PathError) {
+    /// - Throws: `FileWatchError` when the kernel has no inotify instance left.
+    package init(canceller: Canceller) throws(FileWatchError) {
         inotify = inotify_init1(CInt(IN_NONBLOCK) | CInt(IN_CLOEXEC))
-        guard inotify >= 0 else {
-            throw ManifestSource.PathError(
-                path: nil, message: "changes cannot be followed: inotify: \(String(cString: strerror(errno)))"
-            )
-        }
+        guard inotify >= 0 else { throw FileWatchError("inotify", errno) }
         self.canceller = canceller
         plan = WatchPlan(paths: [])
     }
@@ -33,7 +29,7 @@ struct DirectoryWatcher: ~Copyable {
 
     /// Watches what `plan` says, and only that; returns the directories that can't be watched, with
     /// the reason.
-    mutating func follow(_ plan: WatchPlan) -> [(path: String, reason: String)] {
+    package mutating func follow(_ plan: WatchPlan) -> [(path: String, reason: String)] {
         self.plan = plan
         var next: [CInt: [String]] = [:]
         var masks: [CInt: UInt32] = [:]
@@ -62,7 +58,7 @@ struct DirectoryWatcher: ~Copyable {
 
     /// Waits for events, for `milliseconds` or, with -1, without limit. Empty when the time is up or
     /// when what happened concerns nobody; nil when cancelled.
-    func wait(milliseconds: CInt) -> [EventTracker.Event]? {
+    package func wait(milliseconds: CInt) -> [EventTracker.Event]? {
         var descriptors = [
             pollfd(fd: inotify, events: Int16(POLLIN), revents: 0),
             pollfd(fd: canceller.descriptor, events: Int16(POLLIN), revents: 0),
@@ -105,7 +101,9 @@ struct DirectoryWatcher: ~Copyable {
                 events.append(.directoryGone(path: directory))
                 continue
             }
-            guard let interest = plan.directories[directory], interest.includes(name) else { continue }
+            guard let interest = plan.directories[directory], plan.includes(name, of: interest) else {
+                continue
+            }
             let path = directory == "/" ? "/" + name : directory + "/" + name
             if has(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE) {
                 events.append(.settled(path: path))

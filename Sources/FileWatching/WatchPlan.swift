@@ -2,27 +2,36 @@ import Foundation
 import Glibc
 
 /// Which directories are to be watched for the given paths, and for which names in them.
-struct WatchPlan: Equatable, Sendable {
-    struct Interest: Equatable, Sendable {
+package struct WatchPlan: Equatable, Sendable {
+    package struct Interest: Equatable, Sendable {
         var names: Set<String> = []
-        /// True for a directory of manifests: every manifest in it counts, and the `..data` link that
+        /// True for a directory that was given: every member of it counts, and the `..data` link that
         /// the kubelet swaps when a ConfigMap in a volume changes.
-        var hasManifests = false
+        var hasMembers = false
         /// True when the contents of files count, not only their coming and going.
         var readsFiles = false
-
-        func includes(_ name: String) -> Bool {
-            names.contains(name)
-                || hasManifests && (ManifestScanner.isManifest(name) || name.hasPrefix(".."))
-        }
     }
 
     /// By absolute path.
-    private(set) var directories: [String: Interest] = [:]
+    package private(set) var directories: [String: Interest] = [:]
+
+    private let memberSuffixes: [String]
 
     /// The plan for what is on the disk now.
-    init(paths: [String]) {
-        for path in paths where path != "-" { add(ManifestScanner.absolute(path)) }
+    ///
+    /// - Parameter memberSuffixes: how the names of the files end that count in a directory among `paths`;
+    ///   hidden ones never do.
+    package init(paths: [String], memberSuffixes: [String] = []) {
+        self.memberSuffixes = memberSuffixes
+        for path in paths where path != "-" { add(FilePath.absolute(path)) }
+    }
+
+    func includes(_ name: String, of interest: Interest) -> Bool {
+        interest.names.contains(name) || interest.hasMembers && (isMember(name) || name.hasPrefix(".."))
+    }
+
+    private func isMember(_ name: String) -> Bool {
+        !name.hasPrefix(".") && memberSuffixes.contains { name.hasSuffix($0) }
     }
 
     private mutating func add(_ path: String) {
@@ -36,9 +45,9 @@ struct WatchPlan: Equatable, Sendable {
         watchLinks(on: path)
         watch(path, readsFiles: true)
         if status.st_mode & S_IFMT == S_IFDIR {
-            directories[path, default: Interest()].hasManifests = true
+            directories[path, default: Interest()].hasMembers = true
             directories[path, default: Interest()].readsFiles = true
-            for link in Self.links(in: path) { watchTarget(link) }
+            for link in links(in: path) { watchTarget(link) }
         } else {
             watchTarget(path)
         }
@@ -53,7 +62,7 @@ struct WatchPlan: Equatable, Sendable {
 
     /// Watches where a link leads to, if to elsewhere.
     private mutating func watchTarget(_ path: String) {
-        guard let target = ManifestScanner.resolved(path), target != path else { return }
+        guard let target = FilePath.resolved(path), target != path else { return }
         watch(target, readsFiles: true)
         // A link on the way may be swapped while the old target stays as it is.
         var hop = path
@@ -95,8 +104,8 @@ struct WatchPlan: Equatable, Sendable {
         return (parent, String(path[path.index(after: slash)...]))
     }
 
-    /// The manifests of a directory that are symbolic links.
-    private static func links(in directory: String) -> [String] {
+    /// The members of a directory that are symbolic links.
+    private func links(in directory: String) -> [String] {
         guard let stream = opendir(directory) else { return [] }
         defer { closedir(stream) }
         var links: [String] = []
@@ -105,7 +114,7 @@ struct WatchPlan: Equatable, Sendable {
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
                 String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
-            if ManifestScanner.isManifest(name) { links.append(directory + "/" + name) }
+            if isMember(name) { links.append(directory + "/" + name) }
         }
         return links
     }

@@ -2,20 +2,18 @@ import Glibc
 import Synchronization
 
 /// Wakes a thread that sleeps in poll(2), from any other, through a pair of sockets.
-final class Canceller: Sendable {
+package final class Canceller: Sendable {
     /// Readable once cancelled; for the thread that calls `close`, and until then.
     let descriptor: CInt
     /// The end to write to; nil when closed, since the number may by then be somebody else's file.
     private let writeEnd: Mutex<CInt?>
 
-    /// - Throws: `ManifestSource.PathError` when the process has no file descriptor left.
-    init() throws(ManifestSource.PathError) {
+    /// - Throws: `FileWatchError` when the process has no file descriptor left.
+    package init() throws(FileWatchError) {
         var ends: [CInt] = [-1, -1]
         let type = SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue
         guard socketpair(AF_UNIX, CInt(type), 0, &ends) == 0 else {
-            throw ManifestSource.PathError(
-                path: nil,
-                message: "changes cannot be followed: socketpair: \(String(cString: strerror(errno)))")
+            throw FileWatchError("socketpair", errno)
         }
         descriptor = ends[0]
         writeEnd = Mutex(ends[1])
@@ -23,7 +21,7 @@ final class Canceller: Sendable {
 
     deinit { close() }
 
-    func cancel() {
+    package func cancel() {
         writeEnd.withLock { end in
             guard let end else { return }
             // A full socket is readable as well, so that the result doesn't matter.
@@ -31,7 +29,7 @@ final class Canceller: Sendable {
         }
     }
 
-    func close() {
+    package func close() {
         writeEnd.withLock { end in
             guard let open = end else { return }
             Glibc.close(open)

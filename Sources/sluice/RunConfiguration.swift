@@ -1,0 +1,50 @@
+import ArgumentParser
+import Configuration
+import FileWatching
+import Foundation
+import KubeProxyFlags
+import Logging
+
+extension Run {
+    /// The configuration from the file, if one is named, and the flags. What is wrong in it is told, all of it.
+    func loadConfiguration() throws -> (AgentConfiguration, KubeProxyConfiguration.File?) {
+        do throws(ConfigurationError) {
+            return try options.load()
+        } catch {
+            let logger = options.log.makeLogger()
+            for problem in error.problems { logger.critical("\(problem)") }
+            throw ExitCode.failure
+        }
+    }
+
+    /// One element when the file that `--config` names has other content; none without such a file.
+    func followConfiguration(_ file: KubeProxyConfiguration.File?) throws -> AsyncStream<Void> {
+        guard let file, let path = options.config else { return AsyncStream { $0.finish() } }
+        do throws(FileWatchError) {
+            return try ConfigurationWatcher(path: path, contents: file.contents).changes()
+        } catch {
+            options.log.makeLogger().critical("\(error)")
+            throw ExitCode.failure
+        }
+    }
+
+    /// `--write-config-to`.
+    func write(_ configuration: KubeProxyConfiguration, to path: String, _ logger: Logger) throws {
+        do {
+            try Data(configuration.yaml().utf8).write(to: URL(fileURLWithPath: path))
+            logger.info("wrote the configuration", metadata: ["file": "\(path)"])
+            if configuration.healthzBindAddress.isEmpty || configuration.metricsBindAddress.isEmpty {
+                logger.warning("no file can turn a server off: read back, it has its default address")
+            }
+        } catch {
+            logger.critical("\(path): cannot be written", metadata: ["error": "\(error)"])
+            throw ExitCode.failure
+        }
+    }
+
+    /// `--init-only`: here, other than on the way to serving, what can't be set is a failure.
+    func initialize(_ configuration: AgentConfiguration, _ logger: Logger) throws {
+        guard setKernelParameters(configuration.conntrack, logger) else { throw ExitCode.failure }
+        logger.info("connection tracking is set")
+    }
+}

@@ -1,0 +1,130 @@
+import ClusterBuilders
+import Foundation
+import NFTables
+import NFTablesKernel
+import Ruleset
+import TestNetwork
+import Testing
+
+extension DataplaneTests {
+    /// The program with kube-proxy's command line and configuration file.
+    @Suite struct ConfigurationFileTests {
+        private let manifest = ManifestText.service("web", at: VirtualAddress.pair(1))
+        private let header = """
+            apiVersion: kubeproxy.config.k8s.io/v1alpha1
+            kind: KubeProxyConfiguration
+
+            """
+
+        private func tables(in namespace: Namespace) throws -> [Table?] {
+            let connection = try namespace.run { try Connection() }
+            return try ObjectNames.tables.map { try connection.table($0) }
+        }
+
+        @Test("kube-proxy's command line works without a subcommand, and the file's word counts")
+        func commandLine() throws {
+            let namespace = try Namespace("conf")
+            let directory = try TemporaryDirectory()
+            try directory.write(manifest, to: "web.yaml")
+            try directory.write(
+                header
+                    + "mode: iptables\ndetectLocalMode: BridgeInterface\ndetectLocal: {bridgeInterface: cbr7}\n"
+                    + "iptables: {masqueradeBit: 9}\n", to: "config.conf")
+            let run = try SluiceProgram.run(
+                "--config=\(directory.path)/config.conf", "--hostname_override=node", "--masquerade-all",
+                "--dry-run", "-f", "\(directory.path)/web.yaml", in: namespace)
+            #expect(run.status == 0, "\(run.errors)")
+            #expect(run.output.contains("cbr7"))
+            #expect(run.output.contains("0x00000200"))
+            #expect(run.errors.contains("mode: iptables: Sluice serves with nftables"))
+            #expect(run.errors.contains("--config: the file counts, not --masquerade-all"))
+            // The flag alone, for the comparison.
+            let flagged = try SluiceProgram.run(
+                "--hostname-override=node", "--masquerade-all=true", "--dry-run", "-f",
+                "\(directory.path)/web.yaml", in: namespace)
+            #expect(flagged.status == 0, "\(flagged.errors)")
+            #expect(!flagged.output.contains("cbr7"))
+            #expect(flagged.errors == "")
+        }
+
+        @Test("what is written by --write-config-to gives the same rules")
+        func writtenConfiguration() throws {
+            let namespace = try Namespace("conf")
+            let directory = try TemporaryDirectory()
+            try directory.write(manifest, to: "web.yaml")
+            let flags = [
+                "--cluster-cidr=10.244.0.0/16,fd00:244::/56", "--masquerade-all", "--proxy-mode=nftables",
+                "--nodeport-addresses=192.0.2.0/24", "--hostname-override=node",
+            ]
+            let program = try SluiceProgram.path.get()
+            let written = "\(directory.path)/written.conf"
+            let write = try namespace.start([program, "run"] + flags + ["--write-config-to", written])
+            #expect(write.wait() == 0)
+            func rules(_ arguments: [String]) throws -> String {
+                let process = try namespace.start(
+                    [program, "run", "--dry-run", "-f", "\(directory.path)/web.yaml"] + arguments)
+                #expect(process.wait() == 0)
+                #expect(try process.standardError == "")
+                return try process.standardOutput
+            }
+            let byFlags = try rules(flags)
+            #expect(byFlags.contains("table ip sluice"))
+            #expect(try rules(["--config", written]) == byFlags)
+        }
+
+        @Test("all that is wrong in a file is told, and nothing is touched")
+        func wrongFile() throws {
+            let namespace = try Namespace("conf")
+            let directory = try TemporaryDirectory()
+            try directory.write(manifest, to: "web.yaml")
+            try directory.write(header + "nosuch: 1\nconntrack:\n  min: -5\n", to: "config.conf")
+            let path = "\(directory.path)/config.conf"
+            let run = try SluiceProgram.run(
+                "run", "--once", "-f", "\(directory.path)/web.yaml", "--config", path, in: namespace)
+            #expect(run.status == 1)
+            #expect(run.errors.contains("\(path):3: nosuch: unknown field"), "\(run.errors)")
+            #expect(run.errors.contains("\(path):5: conntrack.min: -5 is below 0"), "\(run.errors)")
+            #expect(try tables(in: namespace) == [nil, nil])
+        }
+
+        @Test("a changed file ends the agent, and the rules stay")
+        func changedFile() throws {
+            let namespace = try Namespace("conf")
+            let directory = try TemporaryDirectory()
+            try directory.write(manifest, to: "web.yaml")
+            // No limit of connection tracking, which is the whole machine's.
+            let text = header + "conntrack: {maxPerCore: 0}\n"
+            try directory.write(text, to: "config.conf")
+            let process = try namespace.start([
+                try SluiceProgram.path.get(), "--config=\(directory.path)/config.conf", "-f",
+                "\(directory.path)/web.yaml",
+            ])
+            func logged(_ text: String) throws -> Bool {
+                try eventually { try process.standardError.contains(text) || !process.isRunning }
+            }
+            #expect(try logged("serving"))
+            try directory.write(text + "oomScoreAdj: 0\n", to: "config.conf")
+            #expect(process.wait() == 1)
+            let log = try process.standardError
+            #expect(log.contains("the configuration file has changed"), "\(log)")
+            #expect(try tables(in: namespace).allSatisfy { $0 != nil })
+        }
+
+        @Test("--init-only sets connection tracking and ends; --cleanup is the command cleanup")
+        func actions() throws {
+            let namespace = try Namespace("conf")
+            let path = "/proc/sys/net/netfilter/nf_conntrack_udp_timeout_stream"
+            let initialized = try SluiceProgram.run(
+                "--init-only", "--conntrack-max-per-core=0", "--conntrack-udp-timeout-stream=1m17s",
+                in: namespace)
+            #expect(initialized.status == 0, "\(initialized.errors)")
+            #expect(try namespace.command("cat", path).hasPrefix("77\n"))
+            #expect(try tables(in: namespace) == [nil, nil])
+            try namespace.loadRules("table ip sluice { chain pool { accept; }; }")
+            let cleaned = try SluiceProgram.run("--cleanup", in: namespace)
+            #expect(cleaned.status == 0)
+            #expect(cleaned.errors.contains("removed tables ip sluice"), "\(cleaned.errors)")
+            #expect(try tables(in: namespace) == [nil, nil])
+        }
+    }
+}
