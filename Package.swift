@@ -31,7 +31,7 @@ let package = Package(
             name: "NFTablesKernel", dependencies: ["NFTables", "Netlink", "CNetfilter"],
             swiftSettings: strict),
         .target(
-            name: "Configuration",
+            name: "ProxyConfiguration",
             dependencies: [
                 "Agent", "Documents", "FileWatching", "HostNetwork", "IPAddressing",
                 .product(name: "Yams", package: "Yams"),
@@ -39,7 +39,7 @@ let package = Package(
         .target(
             name: "KubeProxyFlags",
             dependencies: [
-                "Configuration", "Documents",
+                "ProxyConfiguration", "Documents",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
         .target(
@@ -90,7 +90,7 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Agent", "Configuration", "KubeProxyFlags", "FileWatching", "HostNetwork", "Manifests",
+                "Agent", "ProxyConfiguration", "KubeProxyFlags", "FileWatching", "HostNetwork", "Manifests",
                 "Ruleset", "NFTables",
                 "NFTablesKernel", "KubernetesAPI", "IPAddressing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -178,9 +178,9 @@ let package = Package(
             dependencies: ["SeededRandom", "Manifests", "FileWatching", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
         .testTarget(
-            name: "ConfigurationTests",
+            name: "ProxyConfigurationTests",
             dependencies: [
-                "SeededRandom", "Configuration", "KubeProxyFlags", "Agent", "Documents", "HostNetwork",
+                "SeededRandom", "ProxyConfiguration", "KubeProxyFlags", "Agent", "Documents", "HostNetwork",
                 "IPAddressing", "Ruleset",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Configuration
+import ProxyConfiguration
 
 /// How connection tracking is set, with kube-proxy's names. 0 leaves a limit or a timeout as it is.
 struct ConntrackOptions: ParsableArguments {

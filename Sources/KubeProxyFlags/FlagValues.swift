@@ -1,5 +1,5 @@
 public import ArgumentParser
-public import Configuration
+public import ProxyConfiguration
 import Documents
 
 /// The value of a flag that may go without one, as Go's boolean flags: `--flag`, `--flag=false`.

@@ -1,5 +1,5 @@
 public import ArgumentParser
-public import Configuration
+public import ProxyConfiguration
 
 /// All flags of kube-proxy v1.36 that say how it runs, with its names and forms.
 public struct KubeProxyOptions: ParsableArguments, Sendable {

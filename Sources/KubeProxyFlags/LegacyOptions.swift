@@ -1,5 +1,5 @@
 import ArgumentParser
-import Configuration
+import ProxyConfiguration
 
 /// Flags of klog and cAdvisor that kube-proxy's command line has had: taken, so that old command lines go on working.
 struct LegacyOptions: ParsableArguments {

@@ -1,5 +1,5 @@
 public import ArgumentParser
-public import Configuration
+public import ProxyConfiguration
 import Documents
 
 /// How the log looks. These flags go before a configuration file.

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Configuration
+import ProxyConfiguration
 
 /// kube-proxy's flags for its modes iptables and ipvs. `--help-hidden` shows them.
 struct OtherModeOptions: ParsableArguments {

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Configuration
+import ProxyConfiguration
 
 /// What an operator decides about the node's proxy, with kube-proxy's names.
 struct ProxyOptions: ParsableArguments {

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Configuration
+import ProxyConfiguration
 
 /// Where the API server is, and which servers the agent has itself; with kube-proxy's names.
 struct ServerOptions: ParsableArguments {

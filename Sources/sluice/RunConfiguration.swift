@@ -1,5 +1,5 @@
 import ArgumentParser
-import Configuration
+import ProxyConfiguration
 import FileWatching
 import Foundation
 import KubeProxyFlags

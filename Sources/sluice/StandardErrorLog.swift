@@ -1,4 +1,4 @@
-import Configuration
+import ProxyConfiguration
 import Foundation
 import KubeProxyFlags
 import Logging

@@ -1,4 +1,4 @@
-import Configuration
+import ProxyConfiguration
 import SeededRandom
 import Testing
 

@@ -2,7 +2,7 @@ import Documents
 import Foundation
 import Testing
 
-@testable import Configuration
+@testable import ProxyConfiguration
 
 @Suite struct ReadingTests {
     @Test("what kubeadm writes for kube-proxy is read, and stands for the defaults")

@@ -2,7 +2,7 @@ import Foundation
 import SeededRandom
 import Testing
 
-@testable import Configuration
+@testable import ProxyConfiguration
 
 @Suite struct WritingTests {
     @Test("what is written reads back as the same value")

@@ -1,6 +1,6 @@
 import Agent
 import ArgumentParser
-import Configuration
+import ProxyConfiguration
 import Testing
 
 @testable import KubeProxyFlags

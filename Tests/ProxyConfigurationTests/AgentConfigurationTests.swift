@@ -7,7 +7,7 @@ import KubeProxyFlags
 import Ruleset
 import Testing
 
-@testable import Configuration
+@testable import ProxyConfiguration
 
 @Suite struct AgentConfigurationTests {
     private func agent(

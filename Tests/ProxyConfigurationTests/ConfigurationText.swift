@@ -1,4 +1,4 @@
-import Configuration
+import ProxyConfiguration
 
 /// Configuration files for tests.
 enum ConfigurationText {
