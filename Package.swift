@@ -36,13 +36,16 @@ let package = Package(
             name: "HostNetwork", dependencies: ["IPAddressing", "CNetfilter"], swiftSettings: strict),
         .target(name: "HostProcess", swiftSettings: strict),
         .target(
-            name: "HealthChecks",
+            name: "HTTPServing",
             dependencies: [
-                "KubernetesAPI", "IPAddressing",
+                "IPAddressing",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ], swiftSettings: strict),
+        .target(
+            name: "HealthChecks", dependencies: ["HTTPServing", "KubernetesAPI", "IPAddressing"],
+            swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
         .target(
             name: "Manifests",
@@ -163,7 +166,11 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "HostProcessTests", dependencies: ["HostProcess"], swiftSettings: strict),
         .testTarget(
-            name: "HealthChecksTests", dependencies: ["HealthChecks", "KubernetesAPI", "IPAddressing"],
+            name: "HealthChecksTests",
+            dependencies: ["HealthChecks", "HTTPServing", "RawHTTP", "KubernetesAPI", "IPAddressing"],
+            swiftSettings: strict),
+        .target(
+            name: "RawHTTP", dependencies: ["IPAddressing"], path: "Tests/Support/RawHTTP",
             swiftSettings: strict),
         .testTarget(
             name: "TestNetworkTests", dependencies: ["TestNetwork", "IPAddressing"],
