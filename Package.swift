@@ -46,6 +46,7 @@ let package = Package(
         .target(
             name: "HealthChecks", dependencies: ["HTTPServing", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
+        .target(name: "PrometheusMetrics", exclude: ["README.md"], swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
         .target(
             name: "Manifests",
@@ -172,6 +173,8 @@ let package = Package(
         .target(
             name: "RawHTTP", dependencies: ["IPAddressing"], path: "Tests/Support/RawHTTP",
             swiftSettings: strict),
+        .testTarget(
+            name: "PrometheusMetricsTests", dependencies: ["PrometheusMetrics"], swiftSettings: strict),
         .testTarget(
             name: "TestNetworkTests", dependencies: ["TestNetwork", "IPAddressing"],
             swiftSettings: strict),
