@@ -5,6 +5,7 @@ struct RawMetadata: Decodable, Sendable {
     var name: Field<String>
     var namespace: Field<String>
     var creationTimestamp: Field<String>
+    var deletionTimestamp: Field<String>
     var labels: Field<RawLabels>
 }
 
@@ -116,6 +117,10 @@ struct RawNode: Decodable, Sendable {
     struct Spec: Decodable, Sendable {
         var podCIDR: Field<String>
         var podCIDRs: Field<[Field<String>]>
+        var taints: Field<[Field<Taint>]>
+    }
+    struct Taint: Decodable, Sendable {
+        var key: Field<String>
     }
     struct Status: Decodable, Sendable {
         var addresses: Field<[Field<Address>]>
