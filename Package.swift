@@ -46,6 +46,12 @@ let package = Package(
         .target(
             name: "HealthChecks", dependencies: ["HTTPServing", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
+        .target(
+            name: "StatusServers",
+            dependencies: [
+                "HTTPServing", "PrometheusMetrics", "IPAddressing",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
         .target(name: "PrometheusMetrics", exclude: ["README.md"], swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
         .target(
@@ -175,6 +181,12 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "PrometheusMetricsTests", dependencies: ["PrometheusMetrics"], swiftSettings: strict),
+        .testTarget(
+            name: "StatusServersTests",
+            dependencies: [
+                "StatusServers", "HTTPServing", "RawHTTP", "IPAddressing",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
         .testTarget(
             name: "TestNetworkTests", dependencies: ["TestNetwork", "IPAddressing"],
             swiftSettings: strict),
