@@ -67,14 +67,14 @@ let package = Package(
             name: "Agent",
             dependencies: [
                 "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel", "Conntrack", "HostNetwork",
-                "HealthChecks", "KubernetesAPI", "IPAddressing",
+                "HealthChecks", "StatusServers", "PrometheusMetrics", "KubernetesAPI", "IPAddressing",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Agent", "Manifests", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI",
-                "IPAddressing",
+                "Agent", "StatusServers", "Manifests", "Ruleset", "NFTables", "NFTablesKernel",
+                "KubernetesAPI", "IPAddressing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
@@ -101,7 +101,7 @@ let package = Package(
             dependencies: [
                 "SeededRandom",
                 "Agent", "FakeKernel", "TestNetwork", "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel",
-                "Conntrack",
+                "Conntrack", "StatusServers", "PrometheusMetrics",
                 "KubernetesAPI", "IPAddressing", .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(

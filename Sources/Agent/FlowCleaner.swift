@@ -8,14 +8,18 @@ public import Logging
 public actor FlowCleaner {
     private let reconciler: ConntrackReconciler
     private let logger: Logger
+    private let metrics: AgentMetrics
     /// What was right when a pass was last complete.
     private var done: UDPCleanup?
 
     static let firstRetry = Duration.seconds(1)
     static let longestRetry = Duration.seconds(60)
 
-    public init(reconciler: ConntrackReconciler, logger: Logger) {
+    public init(
+        reconciler: ConntrackReconciler, logger: Logger, metrics: AgentMetrics = AgentMetrics()
+    ) {
         self.reconciler = reconciler
+        self.metrics = metrics
         self.logger = logger
     }
 
@@ -37,6 +41,7 @@ public actor FlowCleaner {
     /// - Returns: whether the pass was complete.
     func clean(_ cleanup: UDPCleanup) async -> Bool {
         let report = await reconciler.reconcile(Self.withTakenAway(cleanup, since: done))
+        metrics.cleaned(report)
         if report.deleted > 0 {
             logger.info("ended UDP flows that went astray", metadata: ["flows": "\(report.deleted)"])
         }

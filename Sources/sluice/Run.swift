@@ -11,6 +11,7 @@ import Manifests
 import NFTables
 import NFTablesKernel
 import Ruleset
+import StatusServers
 
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
     case nft
@@ -122,10 +123,13 @@ struct Run: AsyncParsableCommand {
     private func program(_ source: ManifestSource, settings: ProxySettings, logger: Logger) async throws {
         let connection = try Preflight.connect()
         let snapshot = try load(source, logger)
-        let inbox = ChangeInbox()
+        let metrics = AgentMetrics(version: Version.number)
+        let health = ProxyHealthRecord()
+        let inbox = ChangeInbox(metrics: metrics, health: health)
         let (flows, flowsChanged) = AsyncStream.makeStream(
             of: UDPCleanup.self, bufferingPolicy: .bufferingNewest(1))
-        let cleaner = FlowCleaner(reconciler: try ConntrackReconciler(), logger: logger)
+        let cleaner = FlowCleaner(
+            reconciler: try ConntrackReconciler(), logger: logger, metrics: metrics)
         let (checks, checksChanged) = AsyncStream.makeStream(
             of: [ObjectName: HealthCheckServers.Check].self, bufferingPolicy: .bufferingNewest(1))
         let agent = NodeAgent(
@@ -144,7 +148,7 @@ struct Run: AsyncParsableCommand {
         let watching = Task {
             for await list in addresses { inbox.put(hostAddresses: list) }
         }
-        let serving = Task { await serveHealthChecks(checks, logger) }
+        let serving = Task { await serveHealthChecks(checks, health, logger) }
         let follower = Task {
             for await update in changes {
                 inbox.put(upserted: update.upserted, removed: update.removed, problems: update.problems)
@@ -186,9 +190,10 @@ extension Run {
 
     /// Answers load balancers until the task is cancelled. A port that can't be bound is told once, and tried again.
     private func serveHealthChecks(
-        _ checks: AsyncStream<[ObjectName: HealthCheckServers.Check]>, _ logger: Logger
+        _ checks: AsyncStream<[ObjectName: HealthCheckServers.Check]>, _ health: ProxyHealthRecord,
+        _ logger: Logger
     ) async {
-        let servers = HealthCheckServers()
+        let servers = HealthCheckServers(isProxyHealthy: { health.isHealthy })
         var told: Set<ObjectProblem> = []
         for await wanted in checks {
             let problems = Set(await servers.update(wanted))
