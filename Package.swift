@@ -49,13 +49,23 @@ let package = Package(
             name: "HostNetwork", dependencies: ["IPAddressing", "CNetfilter"], swiftSettings: strict),
         .target(name: "HostProcess", swiftSettings: strict),
         .target(
-            name: "HealthChecks",
+            name: "HTTPServing",
             dependencies: [
-                "KubernetesAPI", "IPAddressing",
+                "IPAddressing",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ], swiftSettings: strict),
+        .target(
+            name: "HealthChecks", dependencies: ["HTTPServing", "KubernetesAPI", "IPAddressing"],
+            swiftSettings: strict),
+        .target(
+            name: "StatusServers",
+            dependencies: [
+                "HTTPServing", "PrometheusMetrics", "IPAddressing",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
+        .target(name: "PrometheusMetrics", exclude: ["README.md"], swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
         .target(name: "Documents", swiftSettings: strict),
         .target(name: "FileWatching", swiftSettings: strict),
@@ -84,15 +94,14 @@ let package = Package(
             name: "Agent",
             dependencies: [
                 "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel", "Conntrack", "HostNetwork",
-                "HealthChecks", "KubernetesAPI", "IPAddressing",
+                "HealthChecks", "StatusServers", "PrometheusMetrics", "KubernetesAPI", "IPAddressing",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .executableTarget(
             name: "sluice",
             dependencies: [
                 "Agent", "ProxyConfiguration", "KubeProxyFlags", "FileWatching", "HostNetwork", "Manifests",
-                "Ruleset", "NFTables",
-                "NFTablesKernel", "KubernetesAPI", "IPAddressing",
+                "StatusServers", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
@@ -128,7 +137,7 @@ let package = Package(
             dependencies: [
                 "SeededRandom",
                 "Agent", "FakeKernel", "TestNetwork", "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel",
-                "Conntrack",
+                "Conntrack", "StatusServers", "PrometheusMetrics",
                 "KubernetesAPI", "IPAddressing", .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(
@@ -213,8 +222,20 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "HostProcessTests", dependencies: ["HostProcess"], swiftSettings: strict),
         .testTarget(
-            name: "HealthChecksTests", dependencies: ["HealthChecks", "KubernetesAPI", "IPAddressing"],
+            name: "HealthChecksTests",
+            dependencies: ["HealthChecks", "HTTPServing", "RawHTTP", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
+        .target(
+            name: "RawHTTP", dependencies: ["IPAddressing"], path: "Tests/Support/RawHTTP",
+            swiftSettings: strict),
+        .testTarget(
+            name: "PrometheusMetricsTests", dependencies: ["PrometheusMetrics"], swiftSettings: strict),
+        .testTarget(
+            name: "StatusServersTests",
+            dependencies: [
+                "StatusServers", "HTTPServing", "RawHTTP", "IPAddressing",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
         .testTarget(
             name: "TestNetworkTests", dependencies: ["TestNetwork", "IPAddressing"],
             swiftSettings: strict),

@@ -1,5 +1,6 @@
 public import HostNetwork
 public import KubernetesAPI
+public import StatusServers
 import Synchronization
 
 /// Changes on their way from the sources to the loop.
@@ -14,37 +15,92 @@ public final class ChangeInbox: Sendable {
         public var problems: [ObjectProblem] = []
         /// The host's addresses, all of them; nil when they have not changed.
         public var hostAddresses: [HostAddress]?
+        /// By EndpointSlice: when the oldest change that is in here happened, in nanoseconds since 1970.
+        public var triggerTimes: [ClusterObject.Key: Int64] = [:]
 
         public var isEmpty: Bool { objects.isEmpty && problems.isEmpty && hostAddresses == nil }
+    }
+
+    private struct State {
+        var changes = Changes()
+        /// Of the objects in `changes`.
+        var pending = ChangeCounts()
+        /// There is something that nobody has taken yet.
+        var isWaiting = false
     }
 
     /// Problems beyond this many wait in the source's own state and are only counted here.
     static let problemLimit = 10_000
 
-    private let changes = Mutex(Changes())
+    let metrics: AgentMetrics
+    let health: ProxyHealthRecord
+    private let state = Mutex(State())
     private let continuation: AsyncStream<Void>.Continuation
     /// Yields once after something was put in; for one reader.
     public let signals: AsyncStream<Void>
 
-    public init() {
+    /// - Parameters:
+    ///   - metrics: counts what passes, and what the loop makes of it.
+    ///   - health: told when something waits, when it is taken, and by the loop when it is in force.
+    public init(
+        metrics: AgentMetrics = AgentMetrics(), health: ProxyHealthRecord = ProxyHealthRecord()
+    ) {
+        self.metrics = metrics
+        self.health = health
         (signals, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
 
+    /// - Parameter triggerTimes: by EndpointSlice among `upserted`, its annotation
+    ///   `endpoints.kubernetes.io/last-change-trigger-time` in nanoseconds since 1970.
     public func put(
-        upserted: [ClusterObject] = [], removed: [ClusterObject.Key] = [], problems: [ObjectProblem] = []
+        upserted: [ClusterObject] = [], removed: [ClusterObject.Key] = [], problems: [ObjectProblem] = [],
+        triggerTimes: [ClusterObject.Key: Int64] = [:]
     ) {
-        changes.withLock { changes in
-            for key in removed { changes.objects.updateValue(nil, forKey: key) }
-            for object in upserted { changes.objects.updateValue(object, forKey: object.key) }
-            changes.problems += problems.prefix(max(0, Self.problemLimit - changes.problems.count))
+        change { state in
+            var seen = ChangeCounts()
+            func put(_ key: ClusterObject.Key, _ object: ClusterObject?) {
+                seen.add(key)
+                // Of several changes, the times of those before a removal are nobody's any more.
+                if object == nil { state.changes.triggerTimes[key] = nil }
+                if state.changes.objects.updateValue(object, forKey: key) == nil { state.pending.add(key) }
+            }
+            for key in removed { put(key, nil) }
+            for object in upserted { put(object.key, object) }
+            for (key, time) in triggerTimes where state.changes.objects[key] != nil {
+                state.changes.triggerTimes[key] = min(time, state.changes.triggerTimes[key] ?? time)
+            }
+            state.changes.problems += problems.prefix(
+                max(0, Self.problemLimit - state.changes.problems.count))
+            metrics.received(seen, pending: state.pending)
         }
-        continuation.yield()
     }
 
     /// - Parameter hostAddresses: all that the host has now.
     public func put(hostAddresses: [HostAddress]) {
-        changes.withLock { $0.hostAddresses = hostAddresses }
+        change { $0.changes.hostAddresses = hostAddresses }
+    }
+
+    /// Metrics and health are told within the lock: what they say of the inbox is what was so at one moment.
+    private func change(_ body: (inout State) -> Void) {
+        state.withLock { state in
+            body(&state)
+            guard !state.isWaiting, !state.changes.isEmpty else { return }
+            state.isWaiting = true
+            metrics.queued()
+            health.queued()
+        }
         continuation.yield()
+    }
+
+    /// Tells metrics and health of objects that the reader has from elsewhere, and in hand.
+    func began(_ objects: [ClusterObject]) {
+        state.withLock { state in
+            var seen = ChangeCounts()
+            for object in objects { seen.add(object.key) }
+            metrics.received(seen, pending: state.pending)
+            metrics.queued()
+            health.began()
+        }
     }
 
     /// Wakes the reader without a change.
@@ -55,9 +111,26 @@ public final class ChangeInbox: Sendable {
 
     /// Takes out all that has gathered.
     public func take() -> Changes {
-        changes.withLock { changes in
-            defer { changes = Changes() }
-            return changes
+        state.withLock { state in
+            defer { state = State() }
+            metrics.setPending(ChangeCounts())
+            if state.isWaiting { health.taken() }
+            return state.changes
+        }
+    }
+}
+
+/// How many changes there are, by what kube-proxy counts.
+struct ChangeCounts: Sendable, Equatable {
+    var services = 0
+    var endpointSlices = 0
+    var others = 0
+
+    mutating func add(_ key: ClusterObject.Key) {
+        switch key {
+        case .service: services += 1
+        case .endpointSlice: endpointSlices += 1
+        case .node, .serviceCIDR: others += 1
         }
     }
 }

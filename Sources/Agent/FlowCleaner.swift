@@ -9,11 +9,15 @@ public import Logging
 public actor FlowCleaner {
     private let reconciler: ConntrackReconciler
     private let logger: Logger
+    private let metrics: AgentMetrics
     /// What was right when a pass was last complete.
     private var done: UDPCleanup?
 
-    public init(reconciler: ConntrackReconciler, logger: Logger) {
+    public init(
+        reconciler: ConntrackReconciler, logger: Logger, metrics: AgentMetrics = AgentMetrics()
+    ) {
         self.reconciler = reconciler
+        self.metrics = metrics
         self.logger = logger
     }
 
@@ -22,6 +26,7 @@ public actor FlowCleaner {
     /// - Returns: whether the pass was complete.
     public func clean(_ cleanup: UDPCleanup) async -> Bool {
         let report = await reconciler.reconcile(Self.withTakenAway(cleanup, since: done))
+        metrics.cleaned(report)
         if report.deleted > 0 {
             logger.info("ended UDP flows that went astray", metadata: ["flows": "\(report.deleted)"])
         }

@@ -1,10 +1,12 @@
 public import Conntrack
 public import HealthChecks
 public import HostNetwork
+import IPAddressing
 public import KubernetesAPI
 public import Logging
 import NFTablesKernel
 import Ruleset
+import StatusServers
 
 /// The loop: changes in, plans, one transaction, and again.
 ///
@@ -19,11 +21,17 @@ public final class NodeAgent<Kernel: RuleKernel> {
     private var isFlowChangeUntold = false
     private let inForce: @Sendable (UDPCleanup) -> Void
     private var checks = ServedChecks()
+    private var gaps = LocalPolicyGaps()
+    private var latency: ProgrammingLatency
+    private var notInForce: Set<ObjectName> = []
+    private var hasSeenNode = false
     private let checksChanged: @Sendable ([ObjectName: HealthCheckServers.Check]) -> Void
     private let clock = ContinuousClock()
     /// How many of the Services that a commit changes are logged by name.
     private static var namesLogged: Int { 10 }
 
+    /// Metrics and health are the inbox's own.
+    ///
     /// - Parameters:
     ///   - inForce: told, once rules are in force, which UDP flows are right, whenever that changes.
     ///   - checksChanged: told what load balancers shall hear of this node, whenever that changes.
@@ -38,15 +46,25 @@ public final class NodeAgent<Kernel: RuleKernel> {
         planner = Planner(settings: settings)
         writer = RulesetWriter(settings: settings, kernel: kernel)
         self.inbox = inbox
+        latency = ProgrammingLatency(start: Moment.now.wall)
         self.logger = logger
     }
 
     /// Puts the sources' first word in force: tables that stand are read, and only what differs is changed.
     ///
+    /// - Parameter triggerTimes: as for `ChangeInbox.put`.
     /// - Throws: the kernel's word when it could not be done; what stood before stands.
-    public func start(_ objects: [ClusterObject], hostAddresses: [HostAddress]? = nil) throws(KernelError) {
-        planner.apply(objects)
-        planner.hostAddresses = hostAddresses
+    public func start(
+        _ objects: [ClusterObject], hostAddresses: [HostAddress]? = nil,
+        triggerTimes: [ClusterObject.Key: Int64] = [:]
+    ) throws(KernelError) {
+        // Not by way of the inbox: what is in there already is newer.
+        inbox.began(objects)
+        var changes = ChangeInbox.Changes()
+        for object in objects { changes.objects.updateValue(object, forKey: object.key) }
+        changes.hostAddresses = hostAddresses
+        changes.triggerTimes = triggerTimes
+        apply(changes)
         let began = clock.now
         _ = try commit(began: began)
         logger.info(
@@ -58,10 +76,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
     public func run() async {
         for await _ in inbox.signals {
             if Task.isCancelled { return }
-            let changes = inbox.take()
-            for problem in changes.problems { logger.warning("\(problem)") }
-            planner.apply(changes.objects)
-            if let addresses = changes.hostAddresses { planner.hostAddresses = addresses }
+            apply(inbox.take())
             let began = clock.now
             do throws(KernelError) {
                 let isWritten = try commit(began: began)
@@ -80,13 +95,54 @@ public final class NodeAgent<Kernel: RuleKernel> {
         }
     }
 
+    private func apply(_ changes: ChangeInbox.Changes) {
+        for problem in changes.problems { logger.warning("\(problem)") }
+        planner.apply(changes.objects)
+        latency.add(changes.triggerTimes, of: changes.objects)
+        if let addresses = changes.hostAddresses { planner.hostAddresses = addresses }
+        // A source may know no Nodes at all; but one that was there and isn't any more is gone.
+        let node = planner.node
+        hasSeenNode = hasSeenNode || node != nil
+        inbox.health.setNodeEligible(node?.isEligible ?? !hasSeenNode)
+    }
+
+    /// Commits, and tells metrics and health what came of it.
+    ///
     /// - Returns: whether the kernel had anything to do.
     private func commit(began: ContinuousClock.Instant) throws(KernelError) -> Bool {
+        do throws(KernelError) {
+            let report = try commitPlans(began: began)
+            notInForce = []
+            inbox.metrics.committed(report, took: clock.now - began)
+            inbox.metrics.programmed(latency.inForce())
+            inbox.health.updated()
+            describe()
+            return report.messages > 0 || report.compared
+        } catch {
+            inbox.metrics.failed(took: clock.now - began)
+            describe()
+            throw error
+        }
+    }
+
+    /// Tells metrics how things stand.
+    private func describe() {
+        let metrics = inbox.metrics
+        metrics.describe(gaps)
+        for family in AddressFamily.allCases { metrics.describe(writer.contents(family), of: family) }
+        metrics.describe(planner, notInForce: notInForce.count)
+    }
+
+    private func commitPlans(began: ContinuousClock.Instant) throws(KernelError) -> WriteReport {
         let step = planner.step()
         for problem in step.newProblems { logger.warning("\(problem)") }
         for problem in step.pastProblems { logger.info("solved: \(problem)") }
         let environment = planner.environment
         // Kept whatever becomes of the commit: the plans are handed over once.
+        let names = step.plans.map(\.name)
+        latency.plan(names)
+        gaps.update(step.plans)
+        notInForce.formUnion(names)
         isFlowChangeUntold =
             flows.update(step.plans, nodeAddresses: environment.nodePortAddresses) || isFlowChangeUntold
         // Said before the rules are in force: a load balancer had better hear early that endpoints go.
@@ -102,7 +158,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
             logger.warning(
                 "a transaction failed; the tables were read and put right", metadata: ["error": "\(error)"])
         }
-        guard report.messages > 0 || report.compared else { return false }
+        guard report.messages > 0 || report.compared else { return report }
         // Commits that follow a change are everyday; the first, and those that compare, tell where things stand.
         logger.log(
             level: report.compared ? .info : .debug,
@@ -115,7 +171,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
         for (name, plan) in step.plans.prefix(Self.namesLogged) where !report.compared {
             logger.debug(plan == nil ? "Service \(name) is gone" : "Service \(name) changed")
         }
-        return true
+        return report
     }
 }
 

@@ -40,6 +40,10 @@ public struct Planner: Sendable {
 
     public var serviceCount: Int { state.serviceCount }
     public var endpointCount: Int { state.endpointCount }
+    /// Problems that stand.
+    var problemCount: Int { problems.count }
+    /// This node; nil when no source has told of it.
+    var node: Node? { state.node }
 
     public mutating func apply(_ objects: [ClusterObject.Key: ClusterObject?]) {
         for (key, object) in objects {

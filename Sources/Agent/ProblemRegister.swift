@@ -11,11 +11,12 @@ struct ProblemRegister {
         let before = standing[name] ?? []
         let now = Set(problems)
         standing[name] = now.isEmpty ? nil : now
+        count += now.count - before.count
         func sorted(_ set: Set<ObjectProblem>) -> [ObjectProblem] {
             set.sorted { $0.description < $1.description }
         }
         return (sorted(now.subtracting(before)), sorted(before.subtracting(now)))
     }
 
-    var count: Int { standing.values.reduce(0) { $0 + $1.count } }
+    private(set) var count = 0
 }

@@ -99,6 +99,9 @@ public final class RulesetWriter<Kernel: RuleKernel> {
         return report
     }
 
+    /// How much the table of a family shall hold once everything that was handed over is in force.
+    package func contents(_ family: AddressFamily) -> RulesetContents { compiler.contents(family) }
+
     /// What the table of a family shall hold once everything that was handed over is in force.
     package func wantedTable(_ family: AddressFamily) -> Table { compiler.table(family) }
 

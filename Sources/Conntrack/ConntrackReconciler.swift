@@ -1,6 +1,6 @@
 internal import Dispatch
 import Glibc
-import IPAddressing
+public import IPAddressing
 public import Netlink
 import Synchronization
 
@@ -22,6 +22,14 @@ public final class ConntrackReconciler: Sendable {
         public var errors: [KernelError] = []
         /// False after an error or when the task was cancelled: try again.
         public var isComplete = true
+        /// By the families that were looked at.
+        public var passes: [AddressFamily: Pass] = [:]
+
+        /// One family's part.
+        public struct Pass: Sendable, Equatable {
+            public var duration = Duration.zero
+            public var deleted = 0
+        }
 
         /// Errors kept of one pass: after that, they repeat each other.
         public static let errorLimit = 8
@@ -86,6 +94,7 @@ public final class ConntrackReconciler: Sendable {
                     break
                 }
                 var batch: [ConntrackEntry] = []
+                let (began, deletedBefore) = (ContinuousClock.now, report.deleted)
                 do {
                     try connections.reading.dump(family, protocol: .udp) { entry in
                         report.seen += 1
@@ -102,6 +111,8 @@ public final class ConntrackReconciler: Sendable {
                     report.isComplete = false
                 }
                 Self.delete(&batch, connections.deleting, &report)
+                report.passes[family] = .init(
+                    duration: ContinuousClock.now - began, deleted: report.deleted - deletedBefore)
             }
             return report
         }

@@ -1,3 +1,4 @@
+import HTTPServing
 import KubernetesAPI
 import Synchronization
 
@@ -10,11 +11,11 @@ final class CheckedService: Sendable {
     }
 
     private let content: Mutex<Content>
-    private let proxy: ProxyHealth
+    private let isProxyHealthy: @Sendable () -> Bool
 
-    init(_ content: Content, proxy: ProxyHealth) {
+    init(_ content: Content, isProxyHealthy: @escaping @Sendable () -> Bool) {
         self.content = Mutex(content)
-        self.proxy = proxy
+        self.isProxyHealthy = isProxyHealthy
     }
 
     var current: Content {
@@ -22,19 +23,7 @@ final class CheckedService: Sendable {
         set { content.withLock { $0 = newValue } }
     }
 
-    var answer: Answer { Answer(current, isProxyHealthy: proxy.isHealthy) }
-}
-
-/// Whether the proxy keeps up with its rules; the same for all Services.
-final class ProxyHealth: Sendable {
-    private let value: Mutex<Bool>
-
-    init(_ isHealthy: Bool) { value = Mutex(isHealthy) }
-
-    var isHealthy: Bool {
-        get { value.withLock { $0 } }
-        set { value.withLock { $0 = newValue } }
-    }
+    var answer: HTTPAnswer { Answer(current, isProxyHealthy: isProxyHealthy()).http }
 }
 
 /// The answer to one request, before it is HTTP.
@@ -53,6 +42,12 @@ struct Answer: Sendable, Equatable {
         body =
             #"{"service":{"namespace":\#(namespace),"name":\#(name)},"#
             + #""localEndpoints":\#(content.localEndpoints),"serviceProxyHealthy":\#(isProxyHealthy)}"#
+    }
+
+    var http: HTTPAnswer {
+        var answer = HTTPAnswer.json(body, status: isServing ? 200 : 503)
+        answer.fields.append(.init("X-Load-Balancing-Endpoint-Weight", "\(weight)"))
+        return answer
     }
 
     /// A JSON string (RFC 8259, section 7). Names that the API server lets through need no escape.

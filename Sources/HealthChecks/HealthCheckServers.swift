@@ -1,7 +1,6 @@
+public import HTTPServing
 public import IPAddressing
 public import KubernetesAPI
-internal import NIOCore
-internal import NIOPosix
 
 /// The HTTP servers on the `spec.healthCheckNodePort` of Services of type LoadBalancer with
 /// `externalTrafficPolicy: Local`: they tell a load balancer whether this node has endpoints of its own.
@@ -23,22 +22,18 @@ public actor HealthCheckServers {
     }
 
     /// What one port grants its clients.
-    public struct Limits: Sendable, Equatable {
-        /// Connections at once; further ones are closed as they come.
-        public var connections: Int
-        /// How long a client may take for a whole request, and for taking the answer.
-        public var patience: Duration
+    public typealias Limits = HTTPLimits
 
-        public init(connections: Int = 256, patience: Duration = .seconds(10)) {
-            self.connections = connections
-            self.patience = patience
-        }
+    /// One port and what it is for.
+    private struct Server {
+        let service: CheckedService
+        var port: HTTPPort
     }
 
-    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    private let proxy: ProxyHealth
+    private let thread = HTTPThread()
+    private let isProxyHealthy: @Sendable () -> Bool
     private let limits: Limits
-    private var servers: [UInt16: PortServer] = [:]
+    private var servers: [UInt16: Server] = [:]
     private var isShutDown = false
     /// Whether the last update left an address unbound: another one may be more lucky, though nothing has changed.
     public private(set) var hasUnboundAddresses = false
@@ -47,9 +42,12 @@ public actor HealthCheckServers {
 
     /// Nothing is bound before the first `update`. To be ended by `shutDown`.
     ///
-    /// - Parameter isProxyHealthy: what holds until `setProxyHealthy`; true at the start, as in kube-proxy.
-    public init(isProxyHealthy: Bool = true, limits: Limits = Limits()) {
-        proxy = ProxyHealth(isProxyHealthy)
+    /// - Parameter isProxyHealthy: whether the proxy keeps up with its rules. Asked for each answer, on the servers'
+    ///   thread: a proxy becomes unhealthy by nothing happening.
+    public init(
+        limits: Limits = Limits(), isProxyHealthy: @escaping @Sendable () -> Bool = { true }
+    ) {
+        self.isProxyHealthy = isProxyHealthy
         self.limits = limits
     }
 
@@ -69,14 +67,11 @@ public actor HealthCheckServers {
         let before = last
         let task = Task {
             _ = await before?.value
-            return await self.apply(checks, on: addresses ?? Self.allAddresses)
+            return await self.apply(checks, on: addresses ?? HTTPPort.allAddresses)
         }
         last = task
         return await task.value
     }
-
-    /// From now on, this is told of the proxy on all ports.
-    public func setProxyHealthy(_ isHealthy: Bool) { proxy.isHealthy = isHealthy }
 
     /// Closes all ports and connections; later updates do nothing.
     public func shutDown() async {
@@ -85,13 +80,10 @@ public actor HealthCheckServers {
         _ = await last?.value
         for port in servers.keys.sorted() {
             guard var server = servers.removeValue(forKey: port) else { continue }
-            await server.close()
+            await server.port.close()
         }
-        // It fails only when it was shut down before.
-        try? await group.shutdownGracefully()
+        await thread.shutDown()
     }
-
-    private static let allAddresses = [IPAddress(ipv4: 0), PortServer.allIPv6]
 
     private func apply(
         _ checks: [ObjectName: Check], on addresses: [IPAddress]
@@ -104,19 +96,16 @@ public actor HealthCheckServers {
         for port in servers.keys.sorted() {
             guard var server = servers.removeValue(forKey: port) else { continue }
             if owners[port] == nil {
-                await server.close()
+                await server.port.close()
             } else {
-                await server.closeListeners(except: addresses)
+                await server.port.closeListeners(except: addresses)
                 servers[port] = server
             }
         }
         for (port, content) in owners.sorted(by: { $0.key < $1.key }) {
-            var server =
-                servers[port]
-                ?? PortServer(
-                    port: port, service: CheckedService(content, proxy: proxy), limits: limits, group: group)
+            var server = servers[port] ?? makeServer(port, content)
             server.service.current = content
-            for failure in await server.openListeners(on: addresses) {
+            for failure in await server.port.openListeners(on: addresses) {
                 hasUnboundAddresses = true
                 problems.append(
                     Self.problem(
@@ -127,6 +116,13 @@ public actor HealthCheckServers {
             servers[port] = server
         }
         return problems.sorted { $0.description < $1.description }
+    }
+
+    private func makeServer(_ port: UInt16, _ content: CheckedService.Content) -> Server {
+        let service = CheckedService(content, isProxyHealthy: isProxyHealthy)
+        return Server(
+            service: service,
+            port: HTTPPort(port: port, limits: limits, on: thread) { _ in service.answer })
     }
 
     /// Which Service gets which port, and the problems of those that get none.

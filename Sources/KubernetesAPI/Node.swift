@@ -9,19 +9,27 @@ public struct Node: Sendable, Equatable {
     public var podCIDRs: [IPNetwork]
     /// `status.addresses` of type InternalIP, then ExternalIP.
     public var addresses: [IPAddress]
-    /// It is being deleted (`metadata.deletionTimestamp`), or its taint `ToBeDeletedByClusterAutoscaler`
-    /// says that it will be: no new connections should be sent here.
-    public var isLeaving: Bool
+    /// It has a `metadata.deletionTimestamp`.
+    public var isBeingDeleted: Bool
+    /// It carries a taint `ToBeDeletedByClusterAutoscaler`, whatever its value and effect.
+    public var isToBeDeletedByAutoscaler: Bool
+
+    /// The key of that taint.
+    public static let autoscalerTaint = "ToBeDeletedByClusterAutoscaler"
+
+    /// Whether load balancers may send traffic by this node: it isn't about to go (statement 24).
+    public var isEligible: Bool { !isBeingDeleted && !isToBeDeletedByAutoscaler }
 
     public init(
         name: String, zone: String? = nil, podCIDRs: [IPNetwork] = [], addresses: [IPAddress] = [],
-        isLeaving: Bool = false
+        isBeingDeleted: Bool = false, isToBeDeletedByAutoscaler: Bool = false
     ) {
+        self.isBeingDeleted = isBeingDeleted
+        self.isToBeDeletedByAutoscaler = isToBeDeletedByAutoscaler
         self.name = name
         self.zone = zone
         self.podCIDRs = podCIDRs
         self.addresses = addresses
-        self.isLeaving = isLeaving
     }
 }
 

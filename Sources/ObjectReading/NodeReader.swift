@@ -16,7 +16,13 @@ extension RawNode: RawObject {
                 labels.zone, at: FieldPath.metadata["labels"]["topology.kubernetes.io/zone"],
                 "its zone counts as unknown")
         }
+        // Its value says when; that it is there says that the Node goes.
+        let deletion = reader.value(
+            metadata.deletionTimestamp, "a time", at: FieldPath.metadata["deletionTimestamp"],
+            "it counts as to stay")
+        node.isBeingDeleted = deletion != nil
         if let spec = reader.value(spec, "a mapping", at: .spec, "it counts as without pod CIDRs") {
+            node.isToBeDeletedByAutoscaler = hasAutoscalerTaint(spec, &reader)
             let follows = "this CIDR is passed over"
             node.podCIDRs = reader.networks(
                 spec.podCIDRs, at: FieldPath.spec["podCIDRs"], follows)
@@ -32,15 +38,18 @@ extension RawNode: RawObject {
             }
         }
         node.addresses = addresses(&reader)
-        node.isLeaving = isLeaving(metadata)
         return .objects([.node(node)])
     }
 
-    /// A taint that can't be read is none: the node goes on as it is.
-    private func isLeaving(_ metadata: RawMetadata) -> Bool {
-        if metadata.deletionTimestamp.ifValid != nil { return true }
-        let taints = spec.ifValid?.taints.ifValid ?? []
-        return taints.contains { $0.ifValid?.key.ifValid == "ToBeDeletedByClusterAutoscaler" }
+    private func hasAutoscalerTaint(_ spec: Spec, _ reader: inout ObjectReader) -> Bool {
+        let path = FieldPath.spec["taints"]
+        let follows = "this taint is passed over"
+        let taints = reader.list(
+            spec.taints, of: "a mapping", at: path, "it counts as without taints", each: follows)
+        return taints.reduce(false) { found, taint in
+            let key = reader.string(taint.1.key, at: path[taint.0]["key"], follows)
+            return found || key == Node.autoscalerTaint
+        }
     }
 
     private func addresses(_ reader: inout ObjectReader) -> [IPAddress] {

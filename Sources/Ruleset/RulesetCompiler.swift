@@ -37,6 +37,7 @@ public struct RulesetCompiler: Sendable {
         var shared: [Fragment.Shared: Int] = [:]
         /// Where the pools of the kernel's table are and in which order their endpoints stand, until asked for.
         var adopted: [String: AdoptedPool] = [:]
+        var contents = RulesetContents()
 
         init(frame: Frame) { self.frame = frame }
 
@@ -109,6 +110,10 @@ public struct RulesetCompiler: Sendable {
             guard old != new else { continue }
             services[name] = plan == nil ? nil : new
             changed.append((old, new))
+            for family in AddressFamily.allCases {
+                tables[family]?.contents.count(old, family, -1)
+                tables[family]?.contents.count(new, family, 1)
+            }
         }
         return changed
     }
@@ -288,6 +293,11 @@ public struct RulesetCompiler: Sendable {
     }
 
     // MARK: The whole
+
+    /// How much the wanted table of a family holds.
+    public func contents(_ family: AddressFamily) -> RulesetContents {
+        tables[family]?.contents ?? RulesetContents()
+    }
 
     /// The wanted table of a family, whole.
     public func table(_ family: AddressFamily) -> Table {

@@ -39,6 +39,7 @@ public struct ClusterState: Sendable {
             }
             serviceOfSlice[slice.name] = slice.service
             slices[slice.service, default: [:]][slice.name] = slice
+            endpointCount += slice.endpoints.count
             dirty.insert(slice.service)
         case .node(let node):
             changeNode(node.name, to: node)
@@ -80,7 +81,7 @@ public struct ClusterState: Sendable {
     }
 
     private mutating func detach(_ slice: ObjectName, from service: ObjectName) {
-        slices[service]?[slice] = nil
+        endpointCount -= slices[service]?.removeValue(forKey: slice)?.endpoints.count ?? 0
         if slices[service]?.isEmpty == true { slices[service] = nil }
         dirty.insert(service)
     }
@@ -99,9 +100,7 @@ public struct ClusterState: Sendable {
     public var servedServices: [ObjectName] { services.values.filter(\.isServedHere).map(\.name) }
 
     /// Number of endpoint entries in all slices.
-    public var endpointCount: Int {
-        slices.values.reduce(0) { $0 + $1.values.reduce(0) { $0 + $1.endpoints.count } }
-    }
+    public private(set) var endpointCount = 0
 
     public var node: Node? { nodes[nodeName] }
 

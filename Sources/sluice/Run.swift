@@ -13,6 +13,7 @@ import Manifests
 import NFTables
 import NFTablesKernel
 import Ruleset
+import StatusServers
 
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
     case nft
@@ -149,9 +150,12 @@ struct Run: AsyncParsableCommand {
         let configurationChanges = try followConfiguration(file)
         let connection = try Preflight.connect()
         let snapshot = try load(source, logger)
-        let inbox = ChangeInbox()
+        let metrics = AgentMetrics(version: Version.number)
+        let health = ProxyHealthRecord(patience: configuration.syncPeriod * 2)
+        let inbox = ChangeInbox(metrics: metrics, health: health)
         let flows = RetryLoop<UDPCleanup>()
-        let cleaner = FlowCleaner(reconciler: try ConntrackReconciler(), logger: logger)
+        let cleaner = FlowCleaner(
+            reconciler: try ConntrackReconciler(), logger: logger, metrics: metrics)
         let checks = RetryLoop<[ObjectName: HealthCheckServers.Check]>()
         let agent = NodeAgent(
             settings: configuration.proxy, kernel: connection, inbox: inbox, logger: logger,
@@ -168,7 +172,7 @@ struct Run: AsyncParsableCommand {
         let watching = Task {
             for await list in addresses { inbox.put(hostAddresses: list) }
         }
-        let serving = Task { await serveHealthChecks(checks, logger) }
+        let serving = Task { await serveHealthChecks(checks, health, logger) }
         let follower = Task {
             for await update in changes {
                 inbox.put(upserted: update.upserted, removed: update.removed, problems: update.problems)
@@ -229,9 +233,10 @@ extension Run {
 
     /// Answers load balancers until the task is cancelled. A port that can't be bound is told once, and tried again.
     private func serveHealthChecks(
-        _ checks: RetryLoop<[ObjectName: HealthCheckServers.Check]>, _ logger: Logger
+        _ checks: RetryLoop<[ObjectName: HealthCheckServers.Check]>, _ health: ProxyHealthRecord,
+        _ logger: Logger
     ) async {
-        let servers = HealthCheckServers()
+        let servers = HealthCheckServers(isProxyHealthy: { health.isHealthy })
         var told: Set<ObjectProblem> = []
         await checks.run { wanted in
             let problems = Set(await servers.update(wanted))

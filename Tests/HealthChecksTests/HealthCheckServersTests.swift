@@ -1,9 +1,18 @@
 import Glibc
 import IPAddressing
 import KubernetesAPI
+import RawHTTP
+import Synchronization
 import Testing
 
 @testable import HealthChecks
+
+/// False until it is set.
+private final class Flag: Sendable {
+    private let value = Atomic(false)
+    func isSet() -> Bool { value.load(ordering: .relaxed) }
+    func set() { value.store(true, ordering: .relaxed) }
+}
 
 /// Health check servers over loopback (contract, 23).
 @Suite("Health check servers", .timeLimit(.minutes(1)))
@@ -15,10 +24,10 @@ struct HealthCheckServersTests {
 
     /// Runs `body` with servers that are shut down afterwards.
     private func withServers(
-        isProxyHealthy: Bool = true, limits: HealthCheckServers.Limits = .init(),
+        isProxyHealthy: @escaping @Sendable () -> Bool = { true },
         _ body: (HealthCheckServers) async throws -> Void
     ) async throws {
-        let servers = HealthCheckServers(isProxyHealthy: isProxyHealthy, limits: limits)
+        let servers = HealthCheckServers(isProxyHealthy: isProxyHealthy)
         do {
             try await body(servers)
         } catch {
@@ -77,7 +86,8 @@ struct HealthCheckServersTests {
 
     @Test("without local endpoints, or with a proxy that isn't healthy, the answer is 503")
     func notServing() async throws {
-        try await withServers(isProxyHealthy: false) { servers in
+        let isHealthy = Flag()
+        try await withServers(isProxyHealthy: isHealthy.isSet) { servers in
             let port = try HeldPort.free()
             #expect(await servers.update([web: Check(port: port, localEndpoints: 1)]) == [])
             let client = try RawClient(port)
@@ -85,7 +95,7 @@ struct HealthCheckServersTests {
             #expect(response.status == "HTTP/1.1 503 Service Unavailable")
             #expect(response.body.hasSuffix(#""localEndpoints":1,"serviceProxyHealthy":false}"#))
             #expect(response.fields["x-load-balancing-endpoint-weight"] == "1")
-            await servers.setProxyHealthy(true)
+            isHealthy.set()
             response = try client.get()
             #expect(response.status == "HTTP/1.1 200 OK")
             #expect(await servers.update([web: Check(port: port, localEndpoints: 0)]) == [])

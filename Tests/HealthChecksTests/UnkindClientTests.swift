@@ -1,6 +1,8 @@
 import Glibc
+import HTTPServing
 import HealthChecks
 import KubernetesAPI
+import RawHTTP
 import Testing
 
 /// Clients that are slow, wrong or too many.

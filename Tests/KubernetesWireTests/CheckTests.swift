@@ -89,10 +89,10 @@ struct CheckTests {
     @Test("a node that is being deleted is leaving (24)", arguments: BodyEncoding.allCases)
     func leaving(encoding: BodyEncoding) throws {
         let time = WireValue.time(1_767_323_045, "2026-01-02T03:04:05Z")
-        for (more, isLeaving) in [([WireField(9, "deletionTimestamp", time)], true), ([], false)] {
+        for (more, isBeingDeleted) in [([WireField(9, "deletionTimestamp", time)], true), ([], false)] {
             let node = WireObject("v1", "Node", [Fixture.metadata("node-1", namespace: nil, more: more)])
             #expect(
-                try node.decoded(.nodes, encoding).object == .node(Node(name: "node-1", isLeaving: isLeaving))
+                try node.decoded(.nodes, encoding).object == .node(Node(name: "node-1", isBeingDeleted: isBeingDeleted))
             )
         }
     }

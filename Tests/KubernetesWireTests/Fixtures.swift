@@ -235,7 +235,7 @@ enum Fixture {
             name: "node-1", zone: "eu-west-1a",
             podCIDRs: [
                 try required(IPNetwork("10.244.1.0/24")), try required(IPNetwork("fd00:1::/64")),
-            ], addresses: [try ip("192.0.2.7"), try ip("203.0.113.7")], isLeaving: true)
+            ], addresses: [try ip("192.0.2.7"), try ip("203.0.113.7")], isToBeDeletedByAutoscaler: true)
     }
 
     static let serviceCIDR = WireObject(

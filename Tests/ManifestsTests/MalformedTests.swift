@@ -420,6 +420,10 @@ private let otherFaults: [Fault] = [
         "apiVersion: v1\nkind: Node\nmetadata: {name: n}\nspec: {podCIDRs: [10.0.0.0/99]}\n",
         "f.yaml:4: Node n: spec.podCIDRs[0]: \"10.0.0.0/99\" is not a CIDR; this CIDR is passed over"),
     Fault(
+        "taint that is none",
+        "apiVersion: v1\nkind: Node\nmetadata: {name: n}\nspec:\n  taints:\n  - 7\n",
+        "f.yaml:6: Node n: spec.taints[0]: 7 is not a mapping; this taint is passed over"),
+    Fault(
         "ServiceCIDR without blocks",
         "apiVersion: networking.k8s.io/v1\nkind: ServiceCIDR\nmetadata: {name: k}\nspec: {cidrs: []}\n",
         "f.yaml:4: ServiceCIDR k: spec.cidrs: empty; this ServiceCIDR is not served"),

@@ -205,6 +205,31 @@ struct ParserTests {
             ])
     }
 
+    @Test("statement 24: a Node that is being deleted, and one that the cluster autoscaler has marked")
+    func leavingNodes() throws {
+        let parsed = parse(
+            """
+            {apiVersion: v1, kind: Node, metadata: {name: a, deletionTimestamp: "2026-01-02T03:04:05Z"}}
+            ---
+            apiVersion: v1
+            kind: Node
+            metadata: {name: b, deletionTimestamp: null}
+            spec:
+              taints:
+              - {key: node.kubernetes.io/unreachable, effect: NoExecute}
+              - {key: ToBeDeletedByClusterAutoscaler, value: "1700000000", effect: NoSchedule}
+            ---
+            {apiVersion: v1, kind: Node, metadata: {name: c}, spec: {taints: [{key: other, effect: NoSchedule}]}}
+            """)
+        #expect(parsed.problems.isEmpty)
+        let nodes = [
+            Node(name: "a", isBeingDeleted: true), Node(name: "b", isToBeDeletedByAutoscaler: true),
+            Node(name: "c"),
+        ]
+        #expect(parsed.objects == nodes.map(ClusterObject.node))
+        #expect(nodes.map(\.isEligible) == [false, false, true])
+    }
+
     @Test("a ServiceCIDR's blocks")
     func serviceCIDR() throws {
         let parsed = parse(

@@ -19,7 +19,7 @@ public struct CommandError: Error, CustomStringConvertible {
 ///
 /// Throws `CommandError` on an exit status other than 0, `SystemError` when it can't be started.
 @discardableResult
-func runCommand(_ arguments: [String], input: String = "") throws -> String {
+package func runCommand(_ arguments: [String], input: String = "") throws -> String {
     let process = try ChildProcess(arguments, input: input)
     let status = process.wait()
     guard status == 0 else {

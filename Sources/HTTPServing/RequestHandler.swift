@@ -2,18 +2,18 @@ internal import NIOCore
 internal import NIOHTTP1
 
 /// Answers the requests of one connection, one after the other.
-final class HealthCheckHandler: ChannelInboundHandler {
+final class RequestHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
 
-    private let service: CheckedService
+    private let answer: @Sendable (HTTPRequest) -> HTTPAnswer
     private let patience: TimeAmount
     private var request: HTTPRequestHead?
     private var deadline: Scheduled<Void>?
 
     /// - Parameter patience: the time a client has to send a whole request, and to take the answer.
-    init(service: CheckedService, patience: TimeAmount) {
-        self.service = service
+    init(answer: @escaping @Sendable (HTTPRequest) -> HTTPAnswer, patience: TimeAmount) {
+        self.answer = answer
         self.patience = patience
     }
 
@@ -47,9 +47,9 @@ final class HealthCheckHandler: ChannelInboundHandler {
     }
 
     private func respond(to request: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        let (status, fields, body) = response(to: request.method)
-        var headers = fields
-        headers.add(name: "Content-Length", value: "\(body.utf8.count)")
+        let answer = answer(to: request)
+        var headers = HTTPHeaders(answer.fields.map { ($0.name, $0.value) })
+        headers.add(name: "Content-Length", value: "\(answer.body.utf8.count)")
         if !request.isKeepAlive {
             headers.add(name: "Connection", value: "close")
         } else if request.version == .http1_0 {
@@ -57,10 +57,12 @@ final class HealthCheckHandler: ChannelInboundHandler {
         }
         // The answer to a 1.0 client may be 1.1 (RFC 9110, section 2.5), but it is the less surprising this way.
         let version: HTTPVersion = request.version == .http1_0 ? .http1_0 : .http1_1
+        let status = HTTPResponseStatus(statusCode: answer.status)
         let head = HTTPResponseHead(version: version, status: status, headers: headers)
         context.write(wrapOutboundOut(.head(head)), promise: nil)
         if request.method != .HEAD {
-            context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: body)))), promise: nil)
+            let body = ByteBuffer(string: answer.body)
+            context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
         }
         let written = context.eventLoop.makePromise(of: Void.self)
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
@@ -73,18 +75,13 @@ final class HealthCheckHandler: ChannelInboundHandler {
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: written)
     }
 
-    private func response(
-        to method: HTTPMethod
-    ) -> (status: HTTPResponseStatus, headers: HTTPHeaders, body: String) {
-        guard method == .GET || method == .HEAD else {
-            return (.methodNotAllowed, ["Allow": "GET, HEAD", "X-Content-Type-Options": "nosniff"], "")
+    private func answer(to request: HTTPRequestHead) -> HTTPAnswer {
+        guard request.method == .GET || request.method == .HEAD else {
+            return HTTPAnswer(
+                status: 405,
+                fields: [.init("Allow", "GET, HEAD"), .init("X-Content-Type-Options", "nosniff")])
         }
-        let answer = service.answer
-        let headers: HTTPHeaders = [
-            "Content-Type": "application/json", "X-Content-Type-Options": "nosniff",
-            "X-Load-Balancing-Endpoint-Weight": "\(answer.weight)",
-        ]
-        return (answer.isServing ? .ok : .serviceUnavailable, headers, answer.body)
+        return answer(HTTPRequest(target: request.uri))
     }
 
     /// What isn't HTTP has got its 400 by now; other errors end the connection as well.

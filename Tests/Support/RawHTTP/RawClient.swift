@@ -1,37 +1,37 @@
 import Glibc
-import IPAddressing
+package import IPAddressing
 import Synchronization
-import Testing
 
 /// A call that failed, with its errno's text.
-struct CallError: Error, CustomStringConvertible {
-    let description: String
-    let number: Int32
+package struct CallError: Error, CustomStringConvertible {
+    package let description: String
+    package let number: Int32
 
-    init(_ call: String, number: Int32 = errno) {
+    package init(_ call: String, number: Int32? = nil) {
+        let number = number ?? errno
         description = "\(call): \(String(cString: strerror(number)))"
         self.number = number
     }
 }
 
 /// A TCP socket over which tests speak HTTP byte by byte.
-final class RawClient {
+package final class RawClient {
     private let descriptor: Int32
     private var received: [UInt8] = []
 
-    struct Response: Equatable {
+    package struct Response: Equatable {
         /// `HTTP/1.1 200 OK`
-        var status: String
+        package var status: String
         /// By name, in small letters.
-        var fields: [String: String]
-        var body: String
+        package var fields: [String: String]
+        package var body: String
     }
 
-    static let ipv4 = IPAddress(ipv4: 0x7f00_0001)
-    static let ipv6 = IPAddress(high: 0, low: 1)
+    package static let ipv4 = IPAddress(ipv4: 0x7f00_0001)
+    package static let ipv6 = IPAddress(high: 0, low: 1)
 
     /// Connects; what is awaited longer than 10 s fails with EAGAIN.
-    init(_ port: UInt16, at address: IPAddress = RawClient.ipv4, receiveBuffer: Int32? = nil) throws {
+    package init(_ port: UInt16, at address: IPAddress = RawClient.ipv4, receiveBuffer: Int32? = nil) throws {
         descriptor = try Self.socket(address.family)
         var patience = timeval(tv_sec: 10, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
@@ -74,7 +74,7 @@ final class RawClient {
     }
 
     /// - Throws: `CallError`, with EPIPE or ECONNRESET when the server has closed.
-    func send(_ text: String, flags: Int32 = 0) throws {
+    package func send(_ text: String, flags: Int32 = 0) throws {
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes {
@@ -86,7 +86,7 @@ final class RawClient {
     }
 
     /// Waits for the socket; true when there is something to read, the end included.
-    func isReadable(withinMilliseconds milliseconds: Int32) -> Bool {
+    package func isReadable(withinMilliseconds milliseconds: Int32) -> Bool {
         var item = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         return poll(&item, 1, milliseconds) > 0
     }
@@ -101,20 +101,20 @@ final class RawClient {
     }
 
     /// What comes until the server closes.
-    func rest() throws -> String {
+    package func rest() throws -> String {
         while try receive() {}
         defer { received = [] }
         return String(decoding: received, as: UTF8.self)
     }
 
-    func response(hasBody: Bool = true) throws -> Response {
+    package func response(hasBody: Bool = true) throws -> Response {
         var end: Int?
         while true {
             end = received.indices.first { received[$0...].starts(with: "\r\n\r\n".utf8) }
             if end != nil { break }
             guard try receive() else { throw CallError("a whole response", number: ECONNRESET) }
         }
-        let head = try #require(end)
+        guard let head = end else { throw CallError("a whole head", number: EPROTO) }
         var lines = String(decoding: received[..<head], as: UTF8.self).split(separator: "\r\n")
         let status = String(lines.removeFirst())
         var fields: [String: String] = [:]
@@ -123,7 +123,13 @@ final class RawClient {
             fields[parts[0].lowercased()] = String(parts[1].drop { $0 == " " })
         }
         received.removeFirst(head + 4)
-        let length = hasBody ? try #require(fields["content-length"].flatMap { Int($0) }) : 0
+        var length = 0
+        if hasBody {
+            guard let told = fields["content-length"].flatMap({ Int($0) }) else {
+                throw CallError("a body's length", number: EPROTO)
+            }
+            length = told
+        }
         while received.count < length {
             guard try receive() else { throw CallError("a whole body", number: ECONNRESET) }
         }
@@ -132,18 +138,18 @@ final class RawClient {
             status: status, fields: fields, body: String(decoding: received.prefix(length), as: UTF8.self))
     }
 
-    func get(_ path: String = "/") throws -> Response {
+    package func get(_ path: String = "/") throws -> Response {
         try send("GET \(path) HTTP/1.1\r\nHost: node\r\n\r\n")
         return try response()
     }
 }
 
 /// A port that somebody listens on.
-final class HeldPort {
+package final class HeldPort {
     private let descriptor: Int32
 
     /// - Parameter isListening: false holds it only against those that want it for themselves alone.
-    init(_ port: UInt16, isListening: Bool = true) throws {
+    package init(_ port: UInt16, isListening: Bool = true) throws {
         descriptor = try RawClient.socket(.ipv4)
         let descriptor = descriptor
         var reuse: Int32 = isListening ? 0 : 1
@@ -159,7 +165,7 @@ final class HeldPort {
     private static let next = Mutex(UInt16(20_000 + getpid() % 5_000))
 
     /// A port that nobody has, below those that the kernel gives to clients.
-    static func free() throws -> UInt16 {
+    package static func free() throws -> UInt16 {
         for _ in 0..<1_000 {
             let port = next.withLock { port in
                 port += 1

@@ -1,5 +1,5 @@
 import Glibc
-import IPAddressing
+public import IPAddressing
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
@@ -7,27 +7,45 @@ internal import NIOPosix
 /// Closes a connection that isn't wanted.
 private struct TooManyConnections: Error {}
 
-/// The listeners and connections of one health check port.
-struct PortServer {
-    let port: UInt16
-    let service: CheckedService
-    private let limits: HealthCheckServers.Limits
-    private let group: any EventLoopGroup
+/// The listeners and connections of one TCP port that answers GET and HEAD over HTTP/1.
+///
+/// Bounded in connections, in the size of a request's head (that of the HTTP parser, 80 KB), and in the time that a
+/// client may take; a request's body is read and forgotten.
+public struct HTTPPort: Sendable {
+    public let port: UInt16
+    private let limits: HTTPLimits
+    private let thread: HTTPThread
+    private let answer: @Sendable (HTTPRequest) -> HTTPAnswer
     private let connections: ConnectionRegister
     private var listeners: [IPAddress: any Channel] = [:]
 
-    init(
-        port: UInt16, service: CheckedService, limits: HealthCheckServers.Limits, group: any EventLoopGroup
+    /// An address that can't be listened on.
+    public struct BindFailure: Error, Sendable, Equatable {
+        public let address: AddressPort
+        /// The errno's text, such as `Address already in use`.
+        public let reason: String
+    }
+
+    /// Nothing is bound before `openListeners`. To be ended by `close`.
+    ///
+    /// - Parameter answer: called on the thread; must not block.
+    public init(
+        port: UInt16, limits: HTTPLimits = HTTPLimits(), on thread: HTTPThread,
+        answer: @escaping @Sendable (HTTPRequest) -> HTTPAnswer
     ) {
         self.port = port
-        self.service = service
         self.limits = limits
-        self.group = group
+        self.thread = thread
+        self.answer = answer
         connections = ConnectionRegister(limit: limits.connections)
     }
 
+    /// 0.0.0.0 and ::, all addresses of both families, also those that come.
+    public static let allAddresses = [IPAddress(ipv4: 0), allIPv6]
+    private static let allIPv6 = IPAddress(high: 0, low: 0)
+
     /// Closes the listeners on other addresses than these; connections stay.
-    mutating func closeListeners(except addresses: [IPAddress]) async {
+    public mutating func closeListeners(except addresses: [IPAddress]) async {
         for (address, listener) in listeners where !addresses.contains(address) || !listener.isActive {
             listeners[address] = nil
             // It fails when it is closed already.
@@ -36,8 +54,8 @@ struct PortServer {
     }
 
     /// Binds what isn't bound yet; returns what can't be, with the reason.
-    mutating func openListeners(on addresses: [IPAddress]) async -> [(address: AddressPort, reason: String)] {
-        var failures: [(address: AddressPort, reason: String)] = []
+    public mutating func openListeners(on addresses: [IPAddress]) async -> [BindFailure] {
+        var failures: [BindFailure] = []
         for address in addresses where listeners[address] == nil {
             do {
                 listeners[address] = try await bind(address)
@@ -48,32 +66,32 @@ struct PortServer {
                 // A host without IPv6 has no IPv6 address to be missed on.
                 continue
             } catch {
-                failures.append((AddressPort(address, port), Self.reason(error)))
+                failures.append(
+                    BindFailure(address: AddressPort(address, port), reason: Self.reason(error)))
             }
         }
         return failures
     }
 
-    mutating func close() async {
+    /// Closes listeners and connections.
+    public mutating func close() async {
         await closeListeners(except: [])
         connections.close()
     }
 
-    static let allIPv6 = IPAddress(high: 0, low: 0)
-
     private func bind(_ address: IPAddress) async throws -> any Channel {
         let patience = TimeAmount(limits.patience)
-        var bootstrap = ServerBootstrap(group: group)
+        var bootstrap = ServerBootstrap(group: thread.group)
             // Connections of the server before may still be in TIME_WAIT.
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelInitializer { [connections, service] channel in
+            .childChannelInitializer { [connections, answer] channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard connections.admit(channel) else { throw TooManyConnections() }
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.configureHTTPServerPipeline()
                     // A client that asks on and on without reading isn't read from.
                     try pipeline.addHandler(BackPressureHandler())
-                    try pipeline.addHandler(HealthCheckHandler(service: service, patience: patience))
+                    try pipeline.addHandler(RequestHandler(answer: answer, patience: patience))
                 }
             }
         if address.family == .ipv6 {
