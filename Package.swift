@@ -124,8 +124,12 @@ let package = Package(
                 "sluice",
                 "Agent", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
                 "TestNetwork",
-                "ClusterBuilders",
+                "ClusterBuilders", "Deployment",
             ], swiftSettings: strict),
+        .target(
+            name: "Deployment", dependencies: [.product(name: "Yams", package: "Yams")],
+            path: "Tests/Support/Deployment", swiftSettings: strict),
+        .testTarget(name: "DeploymentTests", dependencies: ["Deployment"], swiftSettings: strict),
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
