@@ -1,3 +1,4 @@
+import ClusterBuilders
 import Deployment
 import Foundation
 import IPAddressing
@@ -50,6 +51,7 @@ extension DataplaneTests {
                     #expect(try container.status(set) == "0000000000001000", "\(set)")
                 }
                 #expect(try container.status("NoNewPrivs") == "1")
+                #expect(try container.rootOptions().contains("ro"))
                 // Statement 28: what it may not write is told, and the rest is done.
                 #expect(log.contains("nf_conntrack_max"), "\(log)")
                 #expect(log.contains("Read-only file system"), "\(log)")

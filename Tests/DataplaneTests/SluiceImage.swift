@@ -46,17 +46,27 @@ struct SluiceImage {
 
         deinit { remove() }
 
-        /// A line of `/proc/<id>/status` of the first process inside, as `CapEff`.
-        func status(_ key: String) throws -> String {
-            let state = try SluiceImage.run(image.runc + ["state", name], in: node.namespace)
+        /// The lines of `/proc/<id>/<name>` of the first process inside.
+        func processLines(_ name: String) throws -> [Substring] {
+            let state = try SluiceImage.run(image.runc + ["state", self.name], in: node.namespace)
             guard let fields = try JSONSerialization.jsonObject(with: Data(state.utf8)) as? [String: Any],
                 let identifier = fields["pid"] as? Int
             else { throw Failure(description: "runc state says: \(state)") }
-            let lines = try String(contentsOfFile: "/proc/\(identifier)/status", encoding: .utf8)
-                .split(separator: "\n")
-            return lines.first { $0.hasPrefix("\(key):") }.map {
-                $0.dropFirst(key.count + 1).trimmingCharacters(in: .whitespaces)
-            } ?? ""
+            return try String(contentsOfFile: "/proc/\(identifier)/\(name)", encoding: .utf8).split(
+                separator: "\n")
+        }
+
+        /// A value of its status, as `CapEff`.
+        func status(_ key: String) throws -> String? {
+            try processLines("status").first { $0.hasPrefix("\(key):") }?.split(separator: "\t").last.map(
+                String.init)
+        }
+
+        /// How its root file system is mounted, as `ro`.
+        func rootOptions() throws -> [Substring] {
+            // proc(5): the fifth field is the mount point, the sixth its options.
+            try processLines("mountinfo").map { $0.split(separator: " ") }
+                .last { $0.count > 5 && $0[4] == "/" }?[5].split(separator: ",") ?? []
         }
 
         /// As the kubelet ends it.
@@ -86,10 +96,9 @@ struct SluiceImage {
             let program = (process["args"] as? [String])?.first
         else { throw Failure(description: "\(file.path) isn't what umoci writes") }
         let rights = container["securityContext"]
-        let isPrivileged = rights["privileged"] == true
         // What is dropped is ALL: the set is what is added.
         let capabilities = rights["capabilities", "add"].texts.map { "CAP_\($0)" }
-        guard !isPrivileged, rights["capabilities", "drop"] == ["ALL"] else {
+        guard rights["capabilities", "drop"] == ["ALL"] else {
             throw Failure(description: "only a container that drops all capabilities is run here")
         }
         process["terminal"] = false

@@ -86,6 +86,28 @@ struct DaemonSetTests {
         #expect(container[probe, "httpGet"] == ["path": .string(path), "port": 10256])
     }
 
+    @Test(
+        "no field is there that this test doesn't know: a misspelt one would be refused by the API, or passed over"
+    )
+    func fieldNames() {
+        #expect(daemonSet["spec"].fieldNames == ["selector", "template", "updateStrategy"])
+        #expect(
+            pod.fieldNames == [
+                "affinity", "containers", "dnsPolicy", "enableServiceLinks", "hostNetwork", "nodeSelector",
+                "priorityClassName", "securityContext", "serviceAccountName", "terminationGracePeriodSeconds",
+                "tolerations", "volumes",
+            ])
+        #expect(
+            container.fieldNames == [
+                "args", "env", "image", "imagePullPolicy", "livenessProbe", "name", "readinessProbe",
+                "resources", "securityContext", "startupProbe", "volumeMounts",
+            ])
+        let known: Set = ["failureThreshold", "httpGet", "periodSeconds", "timeoutSeconds"]
+        for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+            #expect(known.isSuperset(of: container[probe].fieldNames))
+        }
+    }
+
     @Test("the role lets it read what a proxy reads, tell events, and no more")
     func role() throws {
         let objects = try Deployment.objects("base/rbac.yaml")

@@ -51,6 +51,12 @@ public indirect enum YAMLValue: Sendable, Equatable {
         return elements
     }
 
+    /// The names of an object's fields, in order; none of anything else.
+    public var fieldNames: [String] {
+        guard case .object(let fields) = self else { return [] }
+        return fields.keys.sorted()
+    }
+
     public var text: String? {
         guard case .string(let text) = self else { return nil }
         return text
