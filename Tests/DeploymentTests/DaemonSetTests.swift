@@ -81,7 +81,7 @@ struct DaemonSetTests {
 
     @Test(
         "its probes ask the health server where kube-proxy's configuration has it by default",
-        arguments: [("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/healthz")])
+        arguments: [("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")])
     func probes(probe: String, path: String) {
         #expect(container[probe, "httpGet"] == ["path": .string(path), "port": 10256])
     }
