@@ -171,8 +171,12 @@ let package = Package(
                 "sluice",
                 "Agent", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
                 "TestNetwork",
-                "ClusterBuilders",
+                "ClusterBuilders", "Deployment",
             ], swiftSettings: strict),
+        .target(
+            name: "Deployment", dependencies: [.product(name: "Yams", package: "Yams")],
+            path: "Tests/Support/Deployment", swiftSettings: strict),
+        .testTarget(name: "DeploymentTests", dependencies: ["Deployment"], swiftSettings: strict),
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["SeededRandom", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
