@@ -85,6 +85,12 @@ let package = Package(
             name: "ClusterGenerator", dependencies: ["KubernetesAPI", "IPAddressing"],
             path: "Benchmarks/ClusterGenerator", swiftSettings: strict),
         .executableTarget(
+            name: "ClusterAPIServer",
+            dependencies: [
+                "ClusterGenerator", "TestAPIServer", "KubernetesAPI",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Benchmarks/ClusterAPIServer", swiftSettings: strict),
+        .executableTarget(
             name: "ProgrammingBenchmark",
             dependencies: [
                 "ClusterGenerator", "Agent", "Manifests", "Ruleset", "ServiceModel", "NFTables",
