@@ -148,5 +148,12 @@ private struct ContinueToken: Codable {
 
     var after: Place { Place(namespace: namespace, name: name) }
 
-    var text: String { (try? JSONEncoder().encode(self).base64EncodedString()) ?? "" }
+    /// The same token for the same place.
+    private static let encoder: JSONEncoder = {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        return encoder
+    }()
+
+    var text: String { (try? Self.encoder.encode(self).base64EncodedString()) ?? "" }
 }
