@@ -17,6 +17,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -47,6 +48,11 @@ let package = Package(
             name: "Manifests",
             dependencies: ["KubernetesAPI", "IPAddressing", .product(name: "Yams", package: "Yams")],
             swiftSettings: strict),
+        .target(
+            name: "KubernetesWire",
+            dependencies: [
+                "KubernetesAPI", "IPAddressing", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ], swiftSettings: strict),
         .target(
             name: "ServiceModel", dependencies: ["KubernetesAPI", "IPAddressing"], swiftSettings: strict),
         .target(
