@@ -12,8 +12,9 @@ public final class APIClient: Sendable {
     public struct Timeouts: Sendable, Equatable {
         /// Connecting, TLS included.
         public var connect = Duration.seconds(10)
-        /// From a request to the head of its response.
-        public var head = Duration.seconds(60)
+        /// From a request to the head of its response. Something between may hold it back until a watch has
+        /// brought its first bookmark, a minute after its start.
+        public var head = Duration.seconds(90)
         /// How old may be what was read of credential files before they are read again.
         public var credentialAge = Duration.seconds(10)
         /// A run of a credential plugin.
