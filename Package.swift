@@ -48,14 +48,22 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ], swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
+        .target(name: "Documents", swiftSettings: strict),
+        .target(
+            name: "ObjectReading", dependencies: ["Documents", "KubernetesAPI", "IPAddressing"],
+            swiftSettings: strict),
         .target(
             name: "Manifests",
-            dependencies: ["KubernetesAPI", "IPAddressing", .product(name: "Yams", package: "Yams")],
+            dependencies: [
+                "ObjectReading", "Documents", "KubernetesAPI", "IPAddressing",
+                .product(name: "Yams", package: "Yams"),
+            ],
             swiftSettings: strict),
         .target(
             name: "KubernetesWire",
             dependencies: [
-                "KubernetesAPI", "IPAddressing", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+                "ObjectReading", "Documents", "KubernetesAPI", "IPAddressing",
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ], swiftSettings: strict),
         .target(
             name: "KubernetesClient",
