@@ -1,4 +1,3 @@
-public import KubernetesAPI
 public import KubernetesWire
 public import Logging
 

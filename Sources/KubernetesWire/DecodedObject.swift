@@ -16,15 +16,20 @@ public struct DecodedObject: Sendable, Equatable {
     public var content: Content
     /// `metadata.resourceVersion`; empty when it can't be told.
     public var resourceVersion: String
+    /// The annotation `endpoints.kubernetes.io/last-change-trigger-time` of an EndpointSlice: when the
+    /// change that it shows began, in nanoseconds since 1970; nil when there is none.
+    public var triggerTime: Int64?
     /// What is wrong with the object or with a part of it.
     public var problems: [ObjectProblem]
 
     public init(
-        key: ClusterObject.Key?, content: Content, resourceVersion: String, problems: [ObjectProblem] = []
+        key: ClusterObject.Key?, content: Content, resourceVersion: String, triggerTime: Int64? = nil,
+        problems: [ObjectProblem] = []
     ) {
         self.key = key
         self.content = content
         self.resourceVersion = resourceVersion
+        self.triggerTime = triggerTime
         self.problems = problems
     }
 

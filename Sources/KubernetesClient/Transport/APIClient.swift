@@ -41,7 +41,8 @@ public final class APIClient: Sendable {
     private let logger: Logger
     private let store: CredentialStore
     private let connections: Connections
-    private let limit: Mutex<TokenBucket>?
+    /// Nil: no limit.
+    private let limit: Mutex<TokenBucket?>
     private let start = ContinuousClock.now
     private let hint = Mutex(false)
 
@@ -73,7 +74,7 @@ public final class APIClient: Sendable {
         connections = Connections(connectTimeout: timeouts.connect)
         let rate = connection.qps == 0 ? 5 : connection.qps
         let burst = connection.burst <= 0 ? 10 : connection.burst
-        limit = rate < 0 ? nil : Mutex(TokenBucket(rate: rate, burst: burst, now: .zero))
+        limit = Mutex(rate < 0 ? nil : TokenBucket(rate: rate, burst: burst, now: .zero))
     }
 
     /// Ends all connections; requests fail from then on.
@@ -213,8 +214,7 @@ public final class APIClient: Sendable {
     }
 
     private func takeTurn() async throws {
-        guard let limit else { return }
-        let wait = limit.withLock { $0.take(now: ContinuousClock.now - start) }
+        let wait = limit.withLock { $0?.take(now: ContinuousClock.now - start) ?? .zero }
         if wait > .zero { try await Task.sleep(for: wait) }
     }
 

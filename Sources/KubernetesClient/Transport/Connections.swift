@@ -109,7 +109,7 @@ final class Connections: Sendable {
     /// A peer that is gone is noticed though nothing is sent: three probes, 15 s apart, after 15 s without a word;
     /// and within 30 s when something is sent (`tcp(7)`).
     @Sendable private static func keepAlive(_ channel: any Channel) -> EventLoopFuture<Void> {
-        let options: [(ChannelOptions.Types.SocketOption, CInt)] = [
+        let options: [(ChannelOptions.Types.SocketOption, SocketOptionValue)] = [
             (.init(level: .socket, name: .so_keepalive), 1),
             (.init(level: .tcp, name: .init(rawValue: TCPOption.keepIdle)), 15),
             (.init(level: .tcp, name: .init(rawValue: TCPOption.keepInterval)), 15),
