@@ -104,6 +104,15 @@ let package = Package(
             name: "TestNetwork", dependencies: ["CTestNetwork", "IPAddressing"],
             path: "Tests/Support/TestNetwork", swiftSettings: strict),
         .target(
+            name: "TestAPIServer",
+            dependencies: [
+                "KubernetesAPI", "IPAddressing",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ], path: "Tests/Support/TestAPIServer", swiftSettings: strict),
+        .target(
             name: "ClusterGenerator", dependencies: ["KubernetesAPI", "IPAddressing"],
             path: "Benchmarks/ClusterGenerator", swiftSettings: strict),
         .executableTarget(
@@ -164,7 +173,8 @@ let package = Package(
         .testTarget(
             name: "KubernetesClientTests",
             dependencies: [
-                "SeededRandom", "KubernetesClient", "KubernetesWire", "KubernetesAPI", "IPAddressing",
+                "SeededRandom", "TestAPIServer", "KubernetesClient", "KubernetesWire", "KubernetesAPI",
+                "IPAddressing",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(
