@@ -18,7 +18,11 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
     ],
     targets: [
         .systemLibrary(
@@ -44,10 +48,37 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ], swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
+        .target(name: "Documents", swiftSettings: strict),
+        .target(
+            name: "ObjectReading", dependencies: ["Documents", "KubernetesAPI", "IPAddressing"],
+            swiftSettings: strict),
         .target(
             name: "Manifests",
-            dependencies: ["KubernetesAPI", "IPAddressing", .product(name: "Yams", package: "Yams")],
+            dependencies: [
+                "ObjectReading", "Documents", "KubernetesAPI", "IPAddressing",
+                .product(name: "Yams", package: "Yams"),
+            ],
             swiftSettings: strict),
+        .target(
+            name: "KubernetesWire",
+            dependencies: [
+                "ObjectReading", "Documents", "KubernetesAPI", "IPAddressing",
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ], swiftSettings: strict),
+        .target(
+            name: "KubernetesClient",
+            dependencies: [
+                "KubernetesWire", "KubernetesAPI", "IPAddressing",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "Yams", package: "Yams"),
+            ], swiftSettings: strict),
         .target(
             name: "ServiceModel", dependencies: ["KubernetesAPI", "IPAddressing"], swiftSettings: strict),
         .target(
@@ -145,6 +176,13 @@ let package = Package(
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
+        .testTarget(
+            name: "KubernetesClientTests",
+            dependencies: [
+                "SeededRandom", "TestAPIServer", "KubernetesClient", "KubernetesWire", "KubernetesAPI",
+                "IPAddressing",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
         .testTarget(
             name: "ManifestsTests",
             dependencies: ["SeededRandom", "Manifests", "KubernetesAPI", "IPAddressing"],

@@ -40,23 +40,65 @@ public struct IPAddress: Hashable, Sendable {
     ///
     /// An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) is the IPv4 address it maps, as in kube-proxy.
     public init?(_ text: some StringProtocol) {
-        let string = String(text)
-        // inet_pton reads a C string: it would take "10.0.0.1\0junk" for 10.0.0.1.
-        guard !string.utf8.contains(0) else { return nil }
-        var v4 = in_addr()
-        if inet_pton(AF_INET, string, &v4) == 1 {
-            self.init(ipv4: UInt32(bigEndian: v4.s_addr))
+        var string = String(text)
+        let parsed = string.withUTF8 { Self(text: UnsafeRawBufferPointer($0)) }
+        guard let parsed else { return nil }
+        self = parsed
+    }
+
+    /// Parses the same from bytes, without a String or anything else on the heap.
+    public init?(text: UnsafeRawBufferPointer) {
+        if let address = Self.dottedQuad(text) {
+            self.init(ipv4: address)
             return
         }
-        var v6 = in6_addr()
-        guard inet_pton(AF_INET6, string, &v6) == 1 else { return nil }
-        let parsed = withUnsafeBytes(of: &v6) { Self(bytes: $0) }
+        // inet_pton reads a C string: it would take "::1\0junk" for ::1.
+        guard text.count < Int(INET6_ADDRSTRLEN), !text.contains(0) else { return nil }
+        let parsed = withUnsafeTemporaryAllocation(of: CChar.self, capacity: text.count + 1) { copy in
+            UnsafeMutableRawBufferPointer(copy).copyMemory(from: text)
+            copy[text.count] = 0
+            var v6 = in6_addr()
+            guard let start = copy.baseAddress, inet_pton(AF_INET6, start, &v6) == 1 else {
+                return Self?.none
+            }
+            return withUnsafeBytes(of: &v6) { bytes in
+                Self(
+                    high: UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
+                    low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+            }
+        }
         guard let parsed else { return nil }
         if parsed.high == 0, parsed.low >> 32 == 0xffff {
             self.init(ipv4: UInt32(truncatingIfNeeded: parsed.low))
         } else {
             self = parsed
         }
+    }
+
+    /// Four numbers of 0 to 255 without leading zeros.
+    private static func dottedQuad(_ text: UnsafeRawBufferPointer) -> UInt32? {
+        guard (7...15).contains(text.count) else { return nil }
+        var address: UInt32 = 0
+        var part: UInt32 = 0
+        var digits = 0
+        var dots = 0
+        for byte in text {
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"):
+                if digits > 0, part == 0 { return nil }
+                part = part * 10 + UInt32(byte - UInt8(ascii: "0"))
+                if part > 255 { return nil }
+                digits += 1
+            case UInt8(ascii: "."):
+                if digits == 0 || dots == 3 { return nil }
+                address = address << 8 | part
+                part = 0
+                digits = 0
+                dots += 1
+            default: return nil
+            }
+        }
+        return dots == 3 && digits > 0 ? address << 8 | part : nil
     }
 
     /// An address from 4 or 16 bytes in network byte order; nil for any other count.

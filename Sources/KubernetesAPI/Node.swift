@@ -9,14 +9,19 @@ public struct Node: Sendable, Equatable {
     public var podCIDRs: [IPNetwork]
     /// `status.addresses` of type InternalIP, then ExternalIP.
     public var addresses: [IPAddress]
+    /// It is being deleted (`metadata.deletionTimestamp`), or its taint `ToBeDeletedByClusterAutoscaler`
+    /// says that it will be: no new connections should be sent here.
+    public var isLeaving: Bool
 
     public init(
-        name: String, zone: String? = nil, podCIDRs: [IPNetwork] = [], addresses: [IPAddress] = []
+        name: String, zone: String? = nil, podCIDRs: [IPNetwork] = [], addresses: [IPAddress] = [],
+        isLeaving: Bool = false
     ) {
         self.name = name
         self.zone = zone
         self.podCIDRs = podCIDRs
         self.addresses = addresses
+        self.isLeaving = isLeaving
     }
 }
 

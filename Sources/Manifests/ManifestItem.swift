@@ -1,4 +1,6 @@
+import Documents
 import KubernetesAPI
+import ObjectReading
 
 extension CodingUserInfoKey {
     /// The `Interner` of the parse that a decoder works for.
@@ -89,9 +91,9 @@ struct ManifestItem: Decodable, Sendable {
         return nil
     }
 
-    private mutating func add<Raw: ManifestObject>(_ raw: Raw, _ decoder: any Decoder) {
+    private mutating func add<Raw: RawObject>(_ raw: Raw, _ decoder: any Decoder) {
         let interner = CodingUserInfoKey.interner.flatMap { decoder.userInfo[$0] as? Interner }
-        var reader = ObjectReader(kind: Raw.kind, interner: interner ?? Interner())
+        var reader = ObjectReader(kind: Raw.kind, origin: .manifest, interner: interner ?? Interner())
         switch raw.read(&reader) {
         case .objects(let objects):
             entries.append(
@@ -104,7 +106,7 @@ struct ManifestItem: Decodable, Sendable {
         findings += reader.findings
     }
 
-    private mutating func addItems<Raw: ManifestObject>(_ decoder: any Decoder, of: Raw.Type) {
+    private mutating func addItems<Raw: RawObject>(_ decoder: any Decoder, of: Raw.Type) {
         addItems(decoder, of: Field<Raw>.self) { field in
             var item = ManifestItem()
             if case .value(let raw) = field {

@@ -1,5 +1,7 @@
+import Documents
 import Foundation
 import KubernetesAPI
+import ObjectReading
 import Yams
 
 /// Reads Kubernetes objects from the text of manifest files: YAML of any number of documents, or JSON.

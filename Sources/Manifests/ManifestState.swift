@@ -1,3 +1,4 @@
+import Documents
 import KubernetesAPI
 
 /// A manifest file among those that are followed; ordered as given, a directory's files by name.

@@ -1,3 +1,4 @@
+import Documents
 import Yams
 
 /// One document of a YAML stream: its JSON form, and the lines its fields stand on.

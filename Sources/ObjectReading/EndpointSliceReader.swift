@@ -1,11 +1,20 @@
-import IPAddressing
-import KubernetesAPI
+import Documents
+package import IPAddressing
+package import KubernetesAPI
 
-extension RawEndpointSlice: ManifestObject {
-    static let kind = "EndpointSlice"
-    static let apiVersion = "discovery.k8s.io/v1"
+extension RawEndpointSlice: RawObject {
+    package static let kind = "EndpointSlice"
+    package static let apiVersion = "discovery.k8s.io/v1"
 
-    func read(_ reader: inout ObjectReader) -> Verdict {
+    package func read(_ reader: inout ObjectReader) -> Verdict {
+        read(&reader) { family, reader in readEndpoints(family, &reader) }
+    }
+
+    /// The same, with endpoints that are read from elsewhere than `endpoints`.
+    package func read(
+        _ reader: inout ObjectReader,
+        endpoints: (AddressFamily, inout ObjectReader) -> [EndpointSlice.Endpoint]
+    ) -> Verdict {
         guard let metadata = reader.metadata(metadata),
             let name = reader.objectName(metadata, nameIsLabel: false)
         else { return .refused }
@@ -14,21 +23,22 @@ extension RawEndpointSlice: ManifestObject {
         if case .wrong = metadata.labels { return .refused }
         if let labels, !labels.headless.isAbsent { return .skipped("EndpointSlice of a headless Service") }
 
-        let labelPath = FieldPath.metadata["labels"]["kubernetes.io/service-name"]
+        let labelPath = { FieldPath.metadata["labels"]["kubernetes.io/service-name"] }
         guard let serviceName = labels?.serviceName, !serviceName.isAbsent else {
-            reader.report(labelPath, "missing, so it belongs to no Service", reader.refusal)
+            // The API lets everybody keep such slices for uses of their own.
+            if reader.origin == .apiServer { return .skipped("EndpointSlice of no Service") }
+            reader.report(labelPath(), "missing, so it belongs to no Service", reader.refusal)
             return .refused
         }
-        guard let service = reader.name(serviceName, isLabel: true, at: labelPath),
+        guard let service = reader.name(serviceName, isLabel: true, at: labelPath()),
             let family = family(&reader)
         else { return .refused }
 
-        let endpoints = readEndpoints(family, &reader)
         return .objects([
             .endpointSlice(
                 EndpointSlice(
                     name: name, service: ObjectName(namespace: name.namespace, name: service),
-                    family: family, endpoints: endpoints,
+                    family: family, endpoints: endpoints(family, &reader),
                     ports: RawEndpointPort.read(ports, at: FieldPath.root["ports"], &reader)))
         ])
     }
@@ -49,52 +59,54 @@ extension RawEndpointSlice: ManifestObject {
     private func readEndpoints(
         _ family: AddressFamily, _ reader: inout ObjectReader
     ) -> [EndpointSlice.Endpoint] {
-        let list = FieldPath.root["endpoints"]
-        let follows = "this endpoint is not served"
-        let allowed = ForbiddenAddresses(family: family)
         let raw = reader.list(
-            endpoints, of: "a mapping", at: list, "this EndpointSlice has no endpoints", each: follows)
+            endpoints, of: "a mapping", at: FieldPath.root["endpoints"],
+            "this EndpointSlice has no endpoints", each: "this endpoint is not served")
         var result: [EndpointSlice.Endpoint] = []
         result.reserveCapacity(raw.count)
         for (index, entry) in raw {
-            guard let address = entry.address(allowed, at: list[index], &reader) else { continue }
-            var endpoint = EndpointSlice.Endpoint(address: address)
-            let conditionsPath = { list[index]["conditions"] }
-            let conditions = reader.value(
-                entry.conditions, "a mapping", at: conditionsPath(), "this endpoint counts as not ready")
-            if let conditions {
-                // A condition that can't be read is taken so that the endpoint gets less traffic.
-                endpoint.isReady = reader.condition(
-                    conditions.ready, fallback: true, at: conditionsPath()["ready"])
-                endpoint.isServing = reader.condition(
-                    conditions.serving, fallback: true, at: conditionsPath()["serving"])
-                endpoint.isTerminating =
-                    reader.value(
-                        conditions.terminating, "true or false", at: conditionsPath()["terminating"],
-                        "it counts as false") ?? false
-            } else if case .wrong = entry.conditions {
-                endpoint.isReady = false
-                endpoint.isServing = false
-            }
-            endpoint.nodeName = reader.nodeName(entry.nodeName, at: list[index]["nodeName"])
-            if let hints = reader.value(
-                entry.hints, "a mapping", at: list[index]["hints"], "this endpoint has no hints")
-            {
-                endpoint.zoneHints = reader.hints(
-                    hints.forZones, at: list[index]["hints"]["forZones"])
-                endpoint.nodeHints = reader.hints(
-                    hints.forNodes, at: list[index]["hints"]["forNodes"])
-            }
-            result.append(endpoint)
+            if let endpoint = entry.read(family, index: index, &reader) { result.append(endpoint) }
         }
         return result
     }
 }
 
 extension RawEndpointSlice.Endpoint {
+    /// The endpoint that is `endpoints[index]`; nil, and reported, when it can't be served.
+    package func read(
+        _ family: AddressFamily, index: Int, _ reader: inout ObjectReader
+    ) -> EndpointSlice.Endpoint? {
+        let path = { FieldPath.root["endpoints"][index] }
+        guard let address = address(.special(but: family), at: path(), &reader) else { return nil }
+        var endpoint = EndpointSlice.Endpoint(address: address)
+        let conditionsPath = { path()["conditions"] }
+        let given = reader.value(
+            conditions, "a mapping", at: conditionsPath(), "this endpoint counts as not ready")
+        if let given {
+            // A condition that can't be read is taken so that the endpoint gets less traffic.
+            endpoint.isReady = reader.condition(given.ready, fallback: true, at: conditionsPath()["ready"])
+            endpoint.isServing = reader.condition(
+                given.serving, fallback: true, at: conditionsPath()["serving"])
+            endpoint.isTerminating =
+                reader.value(
+                    given.terminating, "true or false", at: conditionsPath()["terminating"],
+                    "it counts as false") ?? false
+        } else if case .wrong = conditions {
+            endpoint.isReady = false
+            endpoint.isServing = false
+        }
+        endpoint.nodeName = reader.nodeName(nodeName, at: path()["nodeName"])
+        let hintsPath = { path()["hints"] }
+        if let hints = reader.value(hints, "a mapping", at: hintsPath(), "this endpoint has no hints") {
+            endpoint.zoneHints = reader.hints(hints.forZones, at: hintsPath()["forZones"])
+            endpoint.nodeHints = reader.hints(hints.forNodes, at: hintsPath()["forNodes"])
+        }
+        return endpoint
+    }
+
     /// `addresses[0]`; the API reserves the others and says to ignore them.
-    fileprivate func address(
-        _ allowed: ForbiddenAddresses, at path: @autoclosure () -> FieldPath,
+    private func address(
+        _ forbidden: ForbiddenAddresses, at path: @autoclosure () -> FieldPath,
         _ reader: inout ObjectReader
     ) -> IPAddress? {
         let follows = "this endpoint is not served"
@@ -105,7 +117,7 @@ extension RawEndpointSlice.Endpoint {
         }
         switch fields.first {
         case .value(let text):
-            return reader.address(text, forbidding: allowed, at: path()["addresses"][0], follows)
+            return reader.address(text, forbidding: forbidden, at: path()["addresses"][0], follows)
         case .wrong(let found):
             reader.report(path()["addresses"][0], "\(found) is not an IP address", follows)
         case .null, .absent:
@@ -132,6 +144,7 @@ extension RawEndpointPort {
             let name: String
             switch entry.name {
             case .null: continue
+            case .absent where reader.origin == .apiServer: continue
             case .absent: name = ""
             case .value(let text):
                 guard text.isEmpty || Text.isLabel(text) else {
@@ -181,11 +194,5 @@ extension ObjectReader {
             guard let name = string(hint.name, at: path()[index]["name"], follows) else { return nil }
             return interner.intern(name)
         }
-    }
-}
-
-extension Field {
-    var isAbsent: Bool {
-        if case .absent = self { true } else { false }
     }
 }

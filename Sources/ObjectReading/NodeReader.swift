@@ -1,11 +1,12 @@
+import Documents
 import IPAddressing
 import KubernetesAPI
 
-extension RawNode: ManifestObject {
-    static let kind = "Node"
-    static let apiVersion = "v1"
+extension RawNode: RawObject {
+    package static let kind = "Node"
+    package static let apiVersion = "v1"
 
-    func read(_ reader: inout ObjectReader) -> Verdict {
+    package func read(_ reader: inout ObjectReader) -> Verdict {
         guard let metadata = reader.metadata(metadata), let name = reader.clusterScopedName(metadata)
         else { return .refused }
         var node = Node(name: name)
@@ -31,7 +32,15 @@ extension RawNode: ManifestObject {
             }
         }
         node.addresses = addresses(&reader)
+        node.isLeaving = isLeaving(metadata)
         return .objects([.node(node)])
+    }
+
+    /// A taint that can't be read is none: the node goes on as it is.
+    private func isLeaving(_ metadata: RawMetadata) -> Bool {
+        if metadata.deletionTimestamp.ifValid != nil { return true }
+        let taints = spec.ifValid?.taints.ifValid ?? []
+        return taints.contains { $0.ifValid?.key.ifValid == "ToBeDeletedByClusterAutoscaler" }
     }
 
     private func addresses(_ reader: inout ObjectReader) -> [IPAddress] {
@@ -59,11 +68,11 @@ extension RawNode: ManifestObject {
     }
 }
 
-extension RawServiceCIDR: ManifestObject {
-    static let kind = "ServiceCIDR"
-    static let apiVersion = "networking.k8s.io/v1"
+extension RawServiceCIDR: RawObject {
+    package static let kind = "ServiceCIDR"
+    package static let apiVersion = "networking.k8s.io/v1"
 
-    func read(_ reader: inout ObjectReader) -> Verdict {
+    package func read(_ reader: inout ObjectReader) -> Verdict {
         guard let metadata = reader.metadata(metadata), let name = reader.clusterScopedName(metadata)
         else { return .refused }
         let path = FieldPath.spec["cidrs"]

@@ -1,7 +1,9 @@
+import Documents
+
 /// A field as it was found, before any check.
 ///
 /// Decoding one never fails, so that one field of a wrong type spoils nothing beside it.
-enum Field<Value: Decodable & Sendable>: Sendable {
+package enum Field<Value: Decodable & Sendable>: Sendable {
     case absent
     case null
     case value(Value)
@@ -9,15 +11,21 @@ enum Field<Value: Decodable & Sendable>: Sendable {
     case wrong(String)
 
     /// The value, nil when there is none or it is of a wrong type.
-    var ifValid: Value? {
+    package var ifValid: Value? {
         if case .value(let value) = self { value } else { nil }
+    }
+}
+
+extension Field {
+    package var isAbsent: Bool {
+        if case .absent = self { true } else { false }
     }
 }
 
 extension Field: Equatable where Value: Equatable {}
 
 extension Field: Decodable {
-    init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         if container.decodeNil() {
             self = .null
@@ -33,7 +41,7 @@ extension Field: Decodable {
 
 extension KeyedDecodingContainer {
     /// Chosen by synthesized `init(from:)`s too, whose plain `decode` would fail on a missing key.
-    func decode<V>(_: Field<V>.Type, forKey key: Key) throws -> Field<V> {
+    package func decode<V>(_: Field<V>.Type, forKey key: Key) throws -> Field<V> {
         guard contains(key) else { return .absent }
         if try decodeNil(forKey: key) { return .null }
         do {

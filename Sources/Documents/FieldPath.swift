@@ -1,25 +1,27 @@
 /// The way from an object's root to one of its fields.
-struct FieldPath: Sendable, Hashable {
-    enum Step: Sendable, Hashable {
+package struct FieldPath: Sendable, Hashable {
+    package enum Step: Sendable, Hashable {
         case key(String)
         case index(Int)
     }
 
-    var steps: [Step] = []
+    package var steps: [Step] = []
 
-    static let root = FieldPath()
-    static let metadata = root["metadata"]
-    static let spec = root["spec"]
+    package init(steps: [Step] = []) { self.steps = steps }
 
-    subscript(key: String) -> FieldPath { FieldPath(steps: steps + [.key(key)]) }
-    subscript(index: Int) -> FieldPath { FieldPath(steps: steps + [.index(index)]) }
+    package static let root = FieldPath()
+    package static let metadata = root["metadata"]
+    package static let spec = root["spec"]
 
-    static func + (a: Self, b: Self) -> Self { FieldPath(steps: a.steps + b.steps) }
+    package subscript(key: String) -> FieldPath { FieldPath(steps: steps + [.key(key)]) }
+    package subscript(index: Int) -> FieldPath { FieldPath(steps: steps + [.index(index)]) }
+
+    package static func + (a: Self, b: Self) -> Self { FieldPath(steps: a.steps + b.steps) }
 }
 
 extension FieldPath: CustomStringConvertible {
     /// As in `kubectl explain`, with indices: `spec.ports[1].port`.
-    var description: String {
+    package var description: String {
         var text = ""
         for step in steps {
             switch step {

@@ -1,8 +1,8 @@
 /// Text from outside, made fit to stand in a one-line message.
-enum Text {
+package enum Text {
     /// `value` between double quotes: printable ASCII as it is, the rest as `\n` or `\u{…}`, and
     /// cut after 80 scalars, so that no input can forge a second line or hide part of one.
-    static func quoted(_ value: String) -> String {
+    package static func quoted(_ value: String) -> String {
         let limit = 80
         var result = "\""
         for (count, scalar) in value.unicodeScalars.enumerated() {
@@ -23,7 +23,7 @@ enum Text {
     }
 
     /// RFC 1123 label: 1 to 63 of a-z, 0-9 and `-`, with `-` neither first nor last.
-    static func isLabel(_ value: String) -> Bool {
+    package static func isLabel(_ value: String) -> Bool {
         let bytes = value.utf8
         guard (1...63).contains(bytes.count), bytes.first != UInt8(ascii: "-"),
             bytes.last != UInt8(ascii: "-")
@@ -39,7 +39,7 @@ enum Text {
     }
 
     /// RFC 1123 subdomain: labels joined by dots, at most 253 bytes in all.
-    static func isSubdomain(_ value: String) -> Bool {
+    package static func isSubdomain(_ value: String) -> Bool {
         // Kubernetes bounds the whole name alone, so a part may be longer than 63.
         guard (1...253).contains(value.utf8.count) else { return false }
         return value.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { part in
@@ -56,11 +56,11 @@ enum Text {
     }
 
     /// True for printable ASCII without quotes, up to `limit` bytes.
-    static func isPlain(_ value: String, limit: Int = 80) -> Bool {
+    package static func isPlain(_ value: String, limit: Int = 80) -> Bool {
         value.utf8.count <= limit
             && value.utf8.allSatisfy { (0x20...0x7e).contains($0) && $0 != UInt8(ascii: "\"") }
     }
 
-    static let labelRule = "a DNS label (a-z, 0-9 and '-', at most 63)"
-    static let subdomainRule = "a DNS subdomain (a-z, 0-9, '-' and '.', at most 253)"
+    package static let labelRule = "a DNS label (a-z, 0-9 and '-', at most 63)"
+    package static let subdomainRule = "a DNS subdomain (a-z, 0-9, '-' and '.', at most 253)"
 }

@@ -1,7 +1,7 @@
-import KubernetesAPI
+package import KubernetesAPI
 
-/// A kind of object that manifests may hold.
-protocol ManifestObject: Decodable, Sendable {
+/// The raw form of a kind of object, as it stands in a manifest or an API server's answer.
+package protocol RawObject: Decodable, Sendable {
     /// As in `kind`.
     static var kind: String { get }
     /// As in `apiVersion`.
@@ -12,7 +12,7 @@ protocol ManifestObject: Decodable, Sendable {
 }
 
 /// What became of one object.
-enum Verdict {
+package enum Verdict {
     case objects([ClusterObject])
     /// Refused as a whole, with at least one finding.
     case refused

@@ -1,12 +1,12 @@
-import Foundation
+import Documents
 import IPAddressing
 import KubernetesAPI
 
-extension RawService: ManifestObject {
-    static let kind = "Service"
-    static let apiVersion = "v1"
+extension RawService: RawObject {
+    package static let kind = "Service"
+    package static let apiVersion = "v1"
 
-    func read(_ reader: inout ObjectReader) -> Verdict {
+    package func read(_ reader: inout ObjectReader) -> Verdict {
         guard let metadata = reader.metadata(metadata),
             let name = reader.objectName(metadata, nameIsLabel: true)
         else { return .refused }
@@ -41,16 +41,9 @@ extension RawService: ManifestObject {
     }
 
     private func created(_ metadata: RawMetadata, _ reader: inout ObjectReader) -> Int64? {
-        let path = FieldPath.metadata["creationTimestamp"]
-        let follows = "it counts as unknown"
-        guard let text = reader.string(metadata.creationTimestamp, at: path, follows) else { return nil }
-        guard let date = try? Date(text, strategy: .iso8601),
-            let seconds = Int64(exactly: date.timeIntervalSince1970.rounded(.down))
-        else {
-            reader.report(path, "\(Text.quoted(text)) is not a time (RFC 3339)", follows)
-            return nil
-        }
-        return seconds
+        reader.value(
+            metadata.creationTimestamp, "a time (RFC 3339)", at: FieldPath.metadata["creationTimestamp"],
+            "it counts as unknown")?.seconds
     }
 
     private func affinityTimeout(_ spec: Spec, _ reader: inout ObjectReader) -> UInt32? {
@@ -108,12 +101,16 @@ extension RawService {
             return true
         }
         if service.kind == .externalName { return true }
+        // Without an address there is nothing to serve, and an API server says so on purpose.
+        if reader.origin == .apiServer, spec.hasNoClusterIPFields { return true }
 
         let texts =
             many.isEmpty ? one.map { [(onePath, $0)] } ?? [] : many.map { (manyPath[$0.index], $0.value) }
         for (path, text) in texts {
             let follows = texts.count == 1 ? reader.refusal : "this address is not served"
-            guard let address = reader.address(text, forbidding: .special, at: path, follows)
+            let forbidden: ForbiddenAddresses =
+                reader.origin == .apiServer ? ForbiddenAddresses(linkLocal: false) : .special
+            guard let address = reader.address(text, forbidding: forbidden, at: path, follows)
             else { continue }
             if service.clusterIPs.contains(where: { $0.family == address.family }) {
                 reader.report(path, "\(address) is the second cluster IP of its family", follows)

@@ -1,13 +1,14 @@
+import Documents
 import IPAddressing
 import KubernetesAPI
 
-extension RawEndpoints: ManifestObject {
-    static let kind = "Endpoints"
-    static let apiVersion = "v1"
+extension RawEndpoints: RawObject {
+    package static let kind = "Endpoints"
+    package static let apiVersion = "v1"
 
     /// One EndpointSlice per subset and family, named `<name>-subset-<index>-ipv4` or `-ipv6`, as
     /// the control plane's mirroring would make them.
-    func read(_ reader: inout ObjectReader) -> Verdict {
+    package func read(_ reader: inout ObjectReader) -> Verdict {
         guard let metadata = reader.metadata(metadata),
             let name = reader.objectName(metadata, nameIsLabel: true)
         else { return .refused }

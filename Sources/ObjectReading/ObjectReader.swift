@@ -1,15 +1,23 @@
-import IPAddressing
+package import Documents
+package import IPAddressing
 import KubernetesAPI
 
-/// A problem in one object, before its place in the file is known.
-struct Finding: Sendable {
+/// A problem in one object, before its place in the source is known.
+package struct Finding: Sendable {
     /// From the document's root to the object, empty unless the object is in a List.
-    var prefix: FieldPath = .root
+    package var prefix: FieldPath = .root
     /// From the object's root to the field.
-    var field: FieldPath
+    package var field: FieldPath
     /// `Service default/web`.
-    var object: String?
-    var message: String
+    package var object: String?
+    package var message: String
+
+    package init(prefix: FieldPath = .root, field: FieldPath, object: String? = nil, message: String) {
+        self.prefix = prefix
+        self.field = field
+        self.object = object
+        self.message = message
+    }
 }
 
 /// Reads the fields of one object, gathers what is wrong with them, and knows what to say.
@@ -17,14 +25,24 @@ struct Finding: Sendable {
 /// Each reading function returns nil for a field that is absent, null, or wrong; only the last is
 /// reported. `follows` says what follows from it, since that is what the reader of a log needs.
 /// Paths come as closures: a good object of a thousand endpoints builds none.
-struct ObjectReader {
-    let kind: String
-    let interner: Interner
-    private(set) var label: String
-    private(set) var findings: [Finding] = []
+package struct ObjectReader {
+    /// Who says what the object is.
+    package enum Origin: Sendable {
+        /// A file: fields that are missing get the defaults that an API server would fill in.
+        case manifest
+        /// An API server has defaulted and validated it: what is missing is meant to be.
+        case apiServer
+    }
 
-    init(kind: String, interner: Interner) {
+    package let kind: String
+    package let origin: Origin
+    package let interner: Interner
+    package private(set) var label: String
+    package private(set) var findings: [Finding] = []
+
+    package init(kind: String, origin: Origin, interner: Interner) {
         self.kind = kind
+        self.origin = origin
         self.interner = interner
         label = kind
     }
@@ -192,23 +210,25 @@ extension ObjectReader {
     }
 
     /// A name that must be there and follow the rule for names.
-    mutating func name(_ field: Field<String>, isLabel: Bool, at path: FieldPath) -> String? {
+    mutating func name(
+        _ field: Field<String>, isLabel: Bool, at path: @autoclosure () -> FieldPath
+    ) -> String? {
         switch field {
         case .absent, .null, .value(""):
-            report(path, "missing", refusal)
+            report(path(), "missing", refusal)
         case .wrong(let found):
-            report(path, "\(found) is not a string", refusal)
+            report(path(), "\(found) is not a string", refusal)
         case .value(let name):
             if isLabel ? Text.isLabel(name) : Text.isSubdomain(name) { return name }
             let rule = isLabel ? Text.labelRule : Text.subdomainRule
-            report(path, "\(Text.quoted(name)) is not \(rule)", refusal)
+            report(path(), "\(Text.quoted(name)) is not \(rule)", refusal)
         }
         return nil
     }
 }
 
 /// Addresses that must not be served, though they are well-formed.
-struct ForbiddenAddresses {
+package struct ForbiddenAddresses {
     var family: AddressFamily?
     var linkLocal = true
 
@@ -216,7 +236,10 @@ struct ForbiddenAddresses {
     /// write a Service could reach or catch what is the node's own.
     static let special = ForbiddenAddresses()
 
-    func reason(against address: IPAddress) -> String? {
+    /// The same, and all of the other family.
+    package static func special(but family: AddressFamily) -> Self { Self(family: family) }
+
+    package func reason(against address: IPAddress) -> String? {
         if let family, address.family != family {
             return "not an \(family == .ipv4 ? "IPv4" : "IPv6") address"
         }

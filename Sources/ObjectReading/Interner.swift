@@ -1,0 +1,40 @@
+import Synchronization
+
+/// Hands out one copy of strings that repeat.
+///
+/// A quarter of a million endpoints name a thousand nodes: without this, each name that is longer
+/// than the 15 bytes a String holds in itself would be on the heap once per endpoint.
+public final class Interner: Sendable {
+    /// By hash of the bytes, so that one that is known is found without a String being made.
+    private let strings = Mutex<[Int: String]>([:])
+
+    /// Nodes come and go for as long as the process runs: beyond this many it starts afresh, and what
+    /// is in use is then twice in memory at most.
+    static let limit = 1 << 16
+
+    public init() {}
+
+    package func intern(_ string: String) -> String {
+        guard string.utf8.count > 15 else { return string }
+        var string = string
+        return string.withUTF8 { intern(UnsafeRawBufferPointer($0)) }
+    }
+
+    /// The string of these bytes, which are UTF-8.
+    package func intern(_ utf8: UnsafeRawBufferPointer) -> String {
+        guard utf8.count > 15 else { return String(decoding: utf8, as: UTF8.self) }
+        var hasher = Hasher()
+        hasher.combine(bytes: utf8)
+        let hash = hasher.finalize()
+        return strings.withLock { strings in
+            if let known = strings[hash] {
+                // Of two strings with one hash (seeded, 64 bits) the second is not shared.
+                return known.utf8.elementsEqual(utf8) ? known : String(decoding: utf8, as: UTF8.self)
+            }
+            if strings.count >= Self.limit { strings.removeAll(keepingCapacity: true) }
+            let string = String(decoding: utf8, as: UTF8.self)
+            strings[hash] = string
+            return string
+        }
+    }
+}
