@@ -78,6 +78,9 @@ public struct APIObject: Sendable {
         return result.merging(labels) { _, own in own }
     }
 
+    /// A Service with `clusterIP: None`.
+    var isHeadless: Bool { if case .service(let service) = value { service.isHeadless } else { false } }
+
     /// The whole message, without `kind` and `apiVersion`.
     func message(uid: String, resourceVersion: UInt64) -> APIMessage {
         var message = APIMessage()
