@@ -64,7 +64,7 @@ let package = Package(
             dependencies: [
                 "ObjectReading", "Documents", "KubernetesAPI", "IPAddressing",
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-            ], swiftSettings: strict),
+            ], exclude: ["Protobuf", "Generated/README.md"], swiftSettings: strict),
         .target(
             name: "KubernetesClient",
             dependencies: [
