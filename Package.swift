@@ -64,7 +64,7 @@ let package = Package(
             dependencies: [
                 "ObjectReading", "Documents", "KubernetesAPI", "IPAddressing",
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-            ], swiftSettings: strict),
+            ], exclude: ["Protobuf", "Generated/README.md"], swiftSettings: strict),
         .target(
             name: "KubernetesClient",
             dependencies: [
@@ -115,6 +115,12 @@ let package = Package(
         .target(
             name: "ClusterGenerator", dependencies: ["KubernetesAPI", "IPAddressing"],
             path: "Benchmarks/ClusterGenerator", swiftSettings: strict),
+        .executableTarget(
+            name: "ClusterAPIServer",
+            dependencies: [
+                "ClusterGenerator", "TestAPIServer", "KubernetesAPI",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Benchmarks/ClusterAPIServer", swiftSettings: strict),
         .executableTarget(
             name: "ProgrammingBenchmark",
             dependencies: [

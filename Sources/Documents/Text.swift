@@ -40,19 +40,26 @@ package enum Text {
 
     /// RFC 1123 subdomain: labels joined by dots, at most 253 bytes in all.
     package static func isSubdomain(_ value: String) -> Bool {
+        var value = value
+        return value.withUTF8 { isSubdomain(UnsafeRawBufferPointer($0)) }
+    }
+
+    /// The same for the bytes of a string.
+    package static func isSubdomain(_ value: UnsafeRawBufferPointer) -> Bool {
         // Kubernetes bounds the whole name alone, so a part may be longer than 63.
-        guard (1...253).contains(value.utf8.count) else { return false }
-        return value.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { part in
-            !part.isEmpty && part.utf8.first != UInt8(ascii: "-") && part.utf8.last != UInt8(ascii: "-")
-                && part.utf8.allSatisfy { byte in
-                    switch byte {
-                    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-                        UInt8(ascii: "-"):
-                        true
-                    default: false
-                    }
-                }
+        guard (1...253).contains(value.count) else { return false }
+        let (dot, hyphen) = (UInt8(ascii: "."), UInt8(ascii: "-"))
+        var previous = dot
+        for byte in value {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): break
+            case hyphen: if previous == dot { return false }
+            case dot: if previous == dot || previous == hyphen { return false }
+            default: return false
+            }
+            previous = byte
         }
+        return previous != dot && previous != hyphen
     }
 
     /// True for printable ASCII without quotes, up to `limit` bytes.

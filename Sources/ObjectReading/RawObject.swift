@@ -7,6 +7,8 @@ package protocol RawObject: Decodable, Sendable {
     /// As in `apiVersion`.
     static var apiVersion: String { get }
 
+    var metadata: Field<RawMetadata> { get }
+
     /// Checks the object; what is wrong goes to the reader.
     func read(_ reader: inout ObjectReader) -> Verdict
 }

@@ -35,7 +35,7 @@ package struct RawAnnotations: Decodable, Sendable {
 
     package init() {}
 
-    enum CodingKeys: String, CodingKey {
+    package enum CodingKeys: String, CodingKey {
         case lastChangeTriggerTime = "endpoints.kubernetes.io/last-change-trigger-time"
         case initialEventsEnd = "k8s.io/initial-events-end"
     }

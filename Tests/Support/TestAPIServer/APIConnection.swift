@@ -59,7 +59,7 @@ final class APIConnection: ChannelInboundHandler {
 
     private func receive(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         endWatch()
-        var request = APIRequest(
+        var request = ReceivedRequest(
             method: head.method.rawValue, uri: head.uri, headers: head.headers.map { ($0.name, $0.value) })
         request.connection = number
         request.body = Data(body.readableBytesView)
@@ -98,7 +98,7 @@ final class APIConnection: ChannelInboundHandler {
     }
 
     private func answer(
-        _ request: APIRequest, _ type: MediaType?, _ denial: APIStatus?, fault: Fault?,
+        _ request: ReceivedRequest, _ type: MediaType?, _ denial: APIStatus?, fault: Fault?,
         _ context: ChannelHandlerContext
     ) {
         if let denial { return refuse(denial, type, context) }
@@ -113,9 +113,8 @@ final class APIConnection: ChannelInboundHandler {
                 let body = try server.document(request, type)
                 send(200, body, type, fault: fault, context)
             case .create, .patch:
-                let event = try PostedEvent(request)
-                server.keep(event)
-                send(request.verb == .create ? 201 : 200, [UInt8](request.body), event.mediaType, context)
+                let bodyType = try server.keep(request)
+                send(request.verb == .create ? 201 : 200, [UInt8](request.body), bodyType, context)
             case .other:
                 let isHealth = ["/healthz", "/livez", "/readyz"].contains(request.uri)
                 guard request.method == "GET", isHealth else { throw APIStatus(code: 404) }
@@ -127,7 +126,7 @@ final class APIConnection: ChannelInboundHandler {
     }
 
     private func startWatch(
-        _ request: APIRequest, _ type: MediaType, fault: Fault?, _ context: ChannelHandlerContext
+        _ request: ReceivedRequest, _ type: MediaType, fault: Fault?, _ context: ChannelHandlerContext
     ) throws(APIStatus) {
         let resource = try server.resource(of: request)
         let start = try server.startOfWatch(request, resource)

@@ -23,6 +23,9 @@ public struct APIObject: Sendable {
         /// `NoSchedule`, `PreferNoSchedule`, `NoExecute`
         public var effect: String
 
+        /// What `Node.isLeaving` stands for where there is no `deletionTimestamp`.
+        static let aboutToGo = Taint(key: "ToBeDeletedByClusterAutoscaler")
+
         public init(key: String, effect: String = "NoSchedule") {
             self.key = key
             self.effect = effect
@@ -78,6 +81,9 @@ public struct APIObject: Sendable {
         return result.merging(labels) { _, own in own }
     }
 
+    /// A Service with `clusterIP: None`.
+    var isHeadless: Bool { if case .service(let service) = value { service.isHeadless } else { false } }
+
     /// The whole message, without `kind` and `apiVersion`.
     func message(uid: String, resourceVersion: UInt64) -> APIMessage {
         var message = APIMessage()
@@ -85,7 +91,9 @@ public struct APIObject: Sendable {
         switch value ?? shape {
         case .service(let service): Self.add(service, to: &message)
         case .endpointSlice(let slice): Self.add(slice, to: &message)
-        case .node(let node): Self.add(node, taints: taints, to: &message)
+        case .node(let node):
+            let leaves = node.isLeaving && deletionTimestamp == nil
+            Self.add(node, taints: leaves ? taints + [.aboutToGo] : taints, to: &message)
         case .serviceCIDR(let block): Self.add(block, to: &message)
         case nil: break
         }

@@ -27,6 +27,7 @@ public struct APIStatus: Error, Sendable, Equatable {
             case 404: ("NotFound", "the server could not find the requested resource")
             case 406: ("NotAcceptable", "only the following media types are accepted: \(Self.mediaTypes)")
             case 410: ("Expired", "too old resource version")
+            case 415: ("UnsupportedMediaType", "the body is of a type that can't be read")
             case 422: ("Invalid", "the request is invalid")
             case 429: ("TooManyRequests", "Too many requests, please try again later.")
             case 503: ("ServiceUnavailable", "the server is currently unable to handle the request")
@@ -47,7 +48,7 @@ public struct APIStatus: Error, Sendable, Equatable {
     }
 
     /// As in `pods is forbidden: User "x" cannot list resource "pods" in API group "" at the cluster scope`.
-    static func forbidden(_ request: APIRequest) -> APIStatus {
+    static func forbidden(_ request: ReceivedRequest) -> APIStatus {
         APIStatus(
             code: 403, reason: "Forbidden",
             message:

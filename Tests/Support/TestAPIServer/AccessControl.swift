@@ -10,7 +10,7 @@ public final class AccessControl: Sendable {
 
     private struct Rule: Hashable {
         /// nil: all.
-        var verb: APIRequest.Verb?
+        var verb: ReceivedRequest.Verb?
         var resource: String
     }
 
@@ -30,7 +30,7 @@ public final class AccessControl: Sendable {
     public func acceptAnyone() { state.withLock { $0.needsCredentials = false } }
 
     /// - Parameter verb: nil for all of them.
-    public func forbid(_ verb: APIRequest.Verb? = nil, _ resource: String) {
+    public func forbid(_ verb: ReceivedRequest.Verb? = nil, _ resource: String) {
         _ = state.withLock { $0.forbidden.insert(Rule(verb: verb, resource: resource)) }
     }
 
@@ -38,7 +38,7 @@ public final class AccessControl: Sendable {
 
     /// - Parameter certificate: the subject of the client's certificate, once TLS has checked it.
     /// - Returns: the user's name.
-    func authenticate(_ request: APIRequest, certificate: String?) throws(APIStatus) -> String {
+    func authenticate(_ request: ReceivedRequest, certificate: String?) throws(APIStatus) -> String {
         let (tokens, needsCredentials) = state.withLock { ($0.tokens, $0.needsCredentials) }
         if let certificate { return certificate }
         if let token = request.bearerToken, tokens.contains(token) { return "token \(token)" }
@@ -46,7 +46,7 @@ public final class AccessControl: Sendable {
         return "system:anonymous"
     }
 
-    func authorize(_ request: APIRequest) throws(APIStatus) {
+    func authorize(_ request: ReceivedRequest) throws(APIStatus) {
         let isForbidden = state.withLock { state in
             state.forbidden.contains(Rule(verb: nil, resource: request.resource))
                 || state.forbidden.contains(Rule(verb: request.verb, resource: request.resource))

@@ -72,7 +72,7 @@ public enum FaultTarget: Sendable, Hashable {
     case initialEvents
     case create
 
-    func matches(_ request: APIRequest) -> Bool {
+    func matches(_ request: ReceivedRequest) -> Bool {
         switch self {
         case .any: true
         case .list: request.verb == .list
@@ -101,7 +101,7 @@ final class FaultPlan: Sendable {
     func clear() { rules.withLock { $0 = [] } }
 
     /// The fault for a request; one of its times is used up.
-    func take(for request: APIRequest) -> Fault? {
+    func take(for request: ReceivedRequest) -> Fault? {
         rules.withLock { rules in
             let index = rules.firstIndex {
                 ($0.resource == nil || $0.resource == request.resource) && $0.target.matches(request)

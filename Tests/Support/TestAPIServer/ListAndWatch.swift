@@ -2,7 +2,7 @@ internal import Foundation
 
 /// What lists and watches begin with: the parameters of `meta/v1.ListOptions`, and what the API server makes of them.
 extension TestAPIServer {
-    func resource(of request: APIRequest) throws(APIStatus) -> APIResource {
+    func resource(of request: ReceivedRequest) throws(APIStatus) -> APIResource {
         guard let resource = request.knownResource,
             resource != .serviceCIDRs || configuration.hasServiceCIDRs,
             resource.isNamespaced || request.namespace == nil
@@ -11,9 +11,9 @@ extension TestAPIServer {
     }
 
     /// One object.
-    func document(_ request: APIRequest, _ type: MediaType) throws(APIStatus) -> [UInt8] {
+    func document(_ request: ReceivedRequest, _ type: MediaType) throws(APIStatus) -> [UInt8] {
         let resource = try resource(of: request)
-        let selection = try request.selection.get()
+        let selection = try request.selection(takesClusterIP: configuration.selectsByClusterIP)
         guard let found = store.snapshot(resource)?.1.first(where: selection.contains) else {
             let name = request.name ?? ""
             throw APIStatus(
@@ -23,9 +23,9 @@ extension TestAPIServer {
     }
 
     /// A whole list, or a page of one.
-    func list(_ request: APIRequest, _ type: MediaType, fault: Fault?) throws(APIStatus) -> [UInt8] {
+    func list(_ request: ReceivedRequest, _ type: MediaType, fault: Fault?) throws(APIStatus) -> [UInt8] {
         let resource = try resource(of: request)
-        let selection = try request.selection.get()
+        let selection = try request.selection(takesClusterIP: configuration.selectsByClusterIP)
         let requested = request.query["resourceVersion"] ?? ""
         var limit = Int(request.query["limit"] ?? "") ?? 0
         var (version, objects): (UInt64, [StoredVersion])
@@ -60,7 +60,7 @@ extension TestAPIServer {
 
     /// The state that a list without a token is of.
     private func state(
-        of resource: APIResource, _ request: APIRequest, _ requested: String, _ fault: Fault?
+        of resource: APIResource, _ request: ReceivedRequest, _ requested: String, _ fault: Fault?
     ) throws(APIStatus) -> (UInt64, [StoredVersion]) {
         let current = store.version
         let match = request.query["resourceVersionMatch"]
@@ -86,9 +86,9 @@ extension TestAPIServer {
 
     /// Where a watch begins, and what it tells before.
     func startOfWatch(
-        _ request: APIRequest, _ resource: APIResource
+        _ request: ReceivedRequest, _ resource: APIResource
     ) throws(APIStatus) -> (selection: ObjectSelection, version: UInt64, initial: [StoredVersion]?) {
-        let selection = try request.selection.get()
+        let selection = try request.selection(takesClusterIP: configuration.selectsByClusterIP)
         let requested = request.query["resourceVersion"] ?? ""
         let match = request.query["resourceVersionMatch"]
         if request.query["sendInitialEvents"] != nil {
@@ -148,5 +148,12 @@ private struct ContinueToken: Codable {
 
     var after: Place { Place(namespace: namespace, name: name) }
 
-    var text: String { (try? JSONEncoder().encode(self).base64EncodedString()) ?? "" }
+    /// The same token for the same place.
+    private static let encoder: JSONEncoder = {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        return encoder
+    }()
+
+    var text: String { (try? Self.encoder.encode(self).base64EncodedString()) ?? "" }
 }

@@ -18,11 +18,28 @@ public struct PostedEvent: Sendable, Equatable {
     /// `reportingController`, in core/v1 `source.component` or `reportingComponent`.
     public var reportingController: String
     public var reportingInstance: String
+    /// `series.count`, once it was patched in.
+    public internal(set) var seriesCount: Int?
     let mediaType: MediaType
+
+    /// Of a patch, which may change nothing else.
+    static func seriesCount(of request: ReceivedRequest) throws(APIStatus) -> Int {
+        guard request.resource == "events", request.group == "events.k8s.io", request.namespace != nil else {
+            throw APIStatus(code: 404)
+        }
+        let types = ["application/merge-patch+json", "application/strategic-merge-patch+json"]
+        guard types.contains(request.headers["content-type"] ?? "") else { throw APIStatus(code: 415) }
+        let body = (try? JSONSerialization.jsonObject(with: request.body)) as? [String: Any]
+        guard let body, body.keys.sorted() == ["series"], let series = body["series"] as? [String: Any],
+            let count = series["count"] as? Int, series["lastObservedTime"] is String
+        else { throw .invalid("series: Required value") }
+        guard count >= 2 else { throw .invalid("series.count: should be at least 2") }
+        return count
+    }
 
     /// Throws what the API server says to a body that isn't an Event, or not a valid one
     /// (`pkg/apis/core/validation/events.go`).
-    init(_ request: APIRequest) throws(APIStatus) {
+    init(_ request: ReceivedRequest) throws(APIStatus) {
         guard request.resource == "events", ["", "events.k8s.io"].contains(request.group),
             let namespace = request.namespace
         else { throw APIStatus(code: 404) }

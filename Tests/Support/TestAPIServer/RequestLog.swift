@@ -4,12 +4,12 @@ internal import Synchronization
 /// The last requests, and who waits for one.
 final class RequestLog: Sendable {
     private struct Waiter {
-        var matches: @Sendable (APIRequest) -> Bool
-        var continuation: CheckedContinuation<APIRequest, any Error>
+        var matches: @Sendable (ReceivedRequest) -> Bool
+        var continuation: CheckedContinuation<ReceivedRequest, any Error>
     }
 
     private struct State {
-        var kept: [APIRequest] = []
+        var kept: [ReceivedRequest] = []
         var count = 0
         var waiters: [UUID: Waiter] = [:]
     }
@@ -18,7 +18,7 @@ final class RequestLog: Sendable {
     private static let limit = 4_096
 
     /// Numbers the request and wakes who waits for it.
-    func add(_ request: APIRequest) {
+    func add(_ request: ReceivedRequest) {
         let woken = state.withLock { state in
             var request = request
             request.number = state.count
@@ -31,18 +31,18 @@ final class RequestLog: Sendable {
         for (waiter, request) in woken { waiter.continuation.resume(returning: request) }
     }
 
-    var requests: [APIRequest] { state.withLock(\.kept) }
+    var requests: [ReceivedRequest] { state.withLock(\.kept) }
 
     var count: Int { state.withLock(\.count) }
 
     /// The first request from `number` on that matches, as soon as it is there.
     func request(
-        from number: Int, where matches: @escaping @Sendable (APIRequest) -> Bool
-    ) async throws -> APIRequest {
+        from number: Int, where matches: @escaping @Sendable (ReceivedRequest) -> Bool
+    ) async throws -> ReceivedRequest {
         let id = UUID()
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                let known: APIRequest? = state.withLock { state in
+                let known: ReceivedRequest? = state.withLock { state in
                     if let found = state.kept.first(where: { $0.number >= number && matches($0) }) {
                         return found
                     }

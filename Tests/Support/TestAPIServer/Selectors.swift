@@ -79,12 +79,16 @@ struct ObjectSelection: Sendable {
     /// `fieldSelector=metadata.name=…`, or the name of an object in a path.
     var name: String?
 
+    /// `fieldSelector=spec.clusterIP!=None`
+    var leavesOutHeadless = false
+
     /// Whether it leaves objects out; then a list doesn't say how many more there are.
-    var isFiltered: Bool { !labels.requirements.isEmpty || name != nil }
+    var isFiltered: Bool { !labels.requirements.isEmpty || name != nil || leavesOutHeadless }
 
     func contains(_ version: StoredVersion) -> Bool {
         (name == nil || name == version.object.key.name)
             && (namespace == nil || namespace == version.object.key.namespace)
+            && !(leavesOutHeadless && version.object.isHeadless)
             && labels.matches(version.labels)
     }
 }

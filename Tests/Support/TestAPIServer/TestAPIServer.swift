@@ -1,4 +1,5 @@
 internal import Glibc
+public import IPAddressing
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
@@ -16,6 +17,8 @@ public final class TestAPIServer: Sendable {
         public var streamsInitialEvents = true
         /// Whether it has ServiceCIDRs (1.33, or the beta API switched on).
         public var hasServiceCIDRs = true
+        /// Whether Services can be selected by `spec.clusterIP` (1.31); without, it refuses with 400.
+        public var selectsByClusterIP = true
         /// What it can write, its own favourite first.
         public var mediaTypes: [MediaType] = [.json, .protobuf]
         /// Of watches that ask for bookmarks; nil: never.
@@ -108,6 +111,24 @@ public final class TestAPIServer: Sendable {
         }
     }
 
+    /// A listening socket for `start`, in the network namespace of the calling thread: inside `Namespace.run` it is
+    /// one of that namespace, and so are the connections that come to it.
+    public static func listen(on address: IPAddress, port: UInt16 = 0) throws -> CInt {
+        let family = address.family == .ipv4 ? AF_INET : AF_INET6
+        let descriptor = socket(family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw IOError(errnoCode: errno, reason: "socket") }
+        var yes: CInt = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<CInt>.size))
+        let name = try NIOCore.SocketAddress(ipAddress: "\(address)", port: Int(port))
+        let result = name.withSockAddr { bind(descriptor, $0, socklen_t($1)) }
+        guard result == 0, Glibc.listen(descriptor, 128) == 0 else {
+            let error = IOError(errnoCode: errno, reason: "listen on \(address) port \(port)")
+            close(descriptor)
+            throw error
+        }
+        return descriptor
+    }
+
     /// Closes the port and all connections; the objects stay, and `start` begins anew.
     public func stop() async {
         let (listener, connections) = state.withLock { state in
@@ -188,15 +209,15 @@ public final class TestAPIServer: Sendable {
     // MARK: - What clients did
 
     /// The last requests, at least 4,096 of them.
-    public var requests: [APIRequest] { log.requests }
+    public var requests: [ReceivedRequest] { log.requests }
 
     /// Requests until now: the number of the next one.
     public var requestCount: Int { log.count }
 
     /// The first request from `number` on that matches, as soon as it has come. The caller bounds the wait.
     public func request(
-        from number: Int = 0, where matches: @escaping @Sendable (APIRequest) -> Bool
-    ) async throws -> APIRequest {
+        from number: Int = 0, where matches: @escaping @Sendable (ReceivedRequest) -> Bool
+    ) async throws -> ReceivedRequest {
         try await log.request(from: number, where: matches)
     }
 
@@ -211,9 +232,37 @@ public final class TestAPIServer: Sendable {
 
     // MARK: - From connections
 
-    func keep(_ event: PostedEvent) {
-        state.withLock { if $0.posted.count < Self.postedLimit { $0.posted.append(event) } }
+    /// A new Event, or a new count of a known one.
+    func keep(_ request: ReceivedRequest) throws(APIStatus) -> MediaType {
+        if request.verb == .patch {
+            let count = try PostedEvent.seriesCount(of: request)
+            let isKnown = state.withLock { state in
+                let index = state.posted.firstIndex {
+                    $0.name == request.name && $0.namespace == request.namespace
+                }
+                guard let index else { return false }
+                state.posted[index].seriesCount = count
+                return true
+            }
+            guard isKnown else { throw APIStatus(code: 404) }
+            return .json
+        }
+        let event = try PostedEvent(request)
+        let isNew = state.withLock { state in
+            guard !state.posted.contains(where: { $0.name == event.name && $0.namespace == event.namespace })
+            else { return false }
+            if state.posted.count < Self.postedLimit { state.posted.append(event) }
+            return true
+        }
+        guard isNew else {
+            throw APIStatus(
+                code: 409, reason: "AlreadyExists", message: "events \"\(event.name)\" already exists")
+        }
+        return event.mediaType
     }
+
+    /// Events end after an hour; these do now.
+    public func forgetPostedEvents() { state.withLock { $0.posted = [] } }
 
     func register(
         _ stream: WatchStream, of resource: APIResource, inject: @escaping @Sendable (StreamFault) -> Void

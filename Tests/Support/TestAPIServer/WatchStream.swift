@@ -27,7 +27,8 @@ final class WatchStream {
 
     /// - Parameter initial: told before anything else; nil for none.
     init(
-        _ server: TestAPIServer, _ request: APIRequest, resource: APIResource, selection: ObjectSelection,
+        _ server: TestAPIServer, _ request: ReceivedRequest, resource: APIResource,
+        selection: ObjectSelection,
         mediaType: MediaType, from version: UInt64, initial: [StoredVersion]?, writer: ResponseWriter,
         on eventLoop: any EventLoop
     ) {

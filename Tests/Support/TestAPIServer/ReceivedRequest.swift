@@ -1,7 +1,7 @@
 public import Foundation
 
 /// A request as the server understood it.
-public struct APIRequest: Sendable {
+public struct ReceivedRequest: Sendable {
     /// What access rules are about: `list` and so on.
     public enum Verb: String, Sendable, Hashable {
         case list, watch, get, create, patch
@@ -26,6 +26,8 @@ public struct APIRequest: Sendable {
     public var query: [String: String]
     /// Names in lower case; of repeated ones, the values with a comma between them.
     public var headers: [String: String]
+    /// When it was here in whole.
+    public internal(set) var time = ContinuousClock.now
     /// Who the server took the client for; nil: it didn't know.
     public internal(set) var user: String?
     /// Of a POST or PATCH.
@@ -85,18 +87,23 @@ public struct APIRequest: Sendable {
     }
 
     /// What the query and the path select, or what is wrong with them.
-    var selection: Result<ObjectSelection, APIStatus> {
+    ///
+    /// - Parameter takesClusterIP: whether Services can be selected by `spec.clusterIP`.
+    func selection(takesClusterIP: Bool) throws(APIStatus) -> ObjectSelection {
         guard let labels = LabelSelector(query["labelSelector"] ?? "") else {
-            return .failure(.badRequest("unable to parse requirement: \(query["labelSelector"] ?? "")"))
+            throw .badRequest("unable to parse requirement: \(query["labelSelector"] ?? "")")
         }
         var selection = ObjectSelection(labels: labels, namespace: namespace, name: name)
-        if let field = query["fieldSelector"], !field.isEmpty {
-            guard field.hasPrefix("metadata.name=") else {
-                return .failure(.badRequest("field label not supported: \(field)"))
+        for term in (query["fieldSelector"] ?? "").split(separator: ",") {
+            if term.hasPrefix("metadata.name=") {
+                selection.name = String(term.trimmingPrefix("metadata.name=").trimmingPrefix("="))
+            } else if term == "spec.clusterIP!=None", knownResource == .services, takesClusterIP {
+                selection.leavesOutHeadless = true
+            } else {
+                throw .badRequest("field label not supported: \(term)")
             }
-            selection.name = String(field.drop { $0 != "=" }.drop { $0 == "=" })
         }
-        return .success(selection)
+        return selection
     }
 
     /// The media type to answer in: the first acceptable one by the client's order and weights; nil: none.

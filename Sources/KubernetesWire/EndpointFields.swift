@@ -1,0 +1,222 @@
+import Documents
+import IPAddressing
+import KubernetesAPI
+import ObjectReading
+
+/// Reads `discovery/v1 Endpoint` messages from their bytes.
+///
+/// A large cluster is a quarter of a million of these, and as swift-protobuf's messages each of them
+/// is five objects on the heap, made to be thrown away. So the ordinary endpoint is read in place, and
+/// one with anything out of the ordinary is read again in its raw form, for the shared checks to judge.
+struct EndpointFields: Sendable {
+    private let interner: Interner
+    private var hints = HintCache()
+
+    init(interner: Interner) { self.interner = interner }
+
+    /// The endpoints of a `discovery/v1 EndpointSlice`, its field 2.
+    mutating func read(
+        slice: UnsafeRawBufferPointer, _ family: AddressFamily, _ reader: inout ObjectReader
+    ) throws(ProtobufFields.Malformed) -> [EndpointSlice.Endpoint] {
+        var count = 0
+        var fields = ProtobufFields(slice)
+        while let tag = try fields.next() {
+            if tag == .bytes(2) { count += 1 }
+            try fields.skip(tag)
+        }
+        var result: [EndpointSlice.Endpoint] = []
+        // Arrays that grow have up to twice the room they need, for as long as the slice lives.
+        result.reserveCapacity(count)
+        fields = ProtobufFields(slice)
+        let forbidden = ForbiddenAddresses.special(but: family)
+        var index = 0
+        while let tag = try fields.next() {
+            guard tag == .bytes(2) else {
+                try fields.skip(tag)
+                continue
+            }
+            let bytes = try fields.lengthDelimited()
+            if let endpoint = try ordinary(bytes, forbidden) {
+                result.append(endpoint)
+            } else if let endpoint = try raw(bytes).read(family, index: index, &reader) {
+                result.append(endpoint)
+            }
+            index += 1
+        }
+        return result
+    }
+
+    private enum Number {
+        static let addresses: UInt32 = 1
+        static let conditions: UInt32 = 2
+        static let nodeName: UInt32 = 6
+        static let hints: UInt32 = 8
+    }
+
+    /// Nil when there is anything to report.
+    private mutating func ordinary(
+        _ bytes: UnsafeRawBufferPointer, _ forbidden: ForbiddenAddresses
+    ) throws(ProtobufFields.Malformed) -> EndpointSlice.Endpoint? {
+        var address: IPAddress?
+        var conditions = Conditions()
+        var nodeName: String?
+        var hints = HintCache.Hints()
+        var fields = ProtobufFields(bytes)
+        while let tag = try fields.next() {
+            switch tag {
+            case .bytes(Number.addresses):
+                let text = try fields.lengthDelimited()
+                guard address == nil else { continue }
+                guard let parsed = IPAddress(text: text), forbidden.reason(against: parsed) == nil
+                else { return nil }
+                address = parsed
+            case .bytes(Number.conditions):
+                try conditions.merge(try fields.lengthDelimited())
+            case .bytes(Number.nodeName):
+                let text = try fields.lengthDelimited()
+                if text.isEmpty { continue }
+                guard Text.isSubdomain(text) else { return nil }
+                nodeName = interner.intern(text)
+            case .bytes(Number.hints):
+                guard let known = try self.hints.read(try fields.lengthDelimited(), interner)
+                else { return nil }
+                hints = known
+            default:
+                try fields.skip(tag)
+            }
+        }
+        guard let address else { return nil }
+        return EndpointSlice.Endpoint(
+            address: address, isReady: conditions.ready ?? true, isServing: conditions.serving ?? true,
+            isTerminating: conditions.terminating ?? false, nodeName: nodeName, zoneHints: hints.zones,
+            nodeHints: hints.nodes)
+    }
+
+    private func raw(
+        _ bytes: UnsafeRawBufferPointer
+    ) throws(ProtobufFields.Malformed) -> RawEndpointSlice.Endpoint {
+        var addresses: [Field<String>] = []
+        var conditions = Conditions()
+        var result = RawEndpointSlice.Endpoint()
+        var hints: UnsafeRawBufferPointer?
+        var fields = ProtobufFields(bytes)
+        while let tag = try fields.next() {
+            switch tag {
+            case .bytes(Number.addresses): addresses.append(Field(utf8: try fields.lengthDelimited()))
+            case .bytes(Number.conditions): try conditions.merge(try fields.lengthDelimited())
+            case .bytes(Number.nodeName): result.nodeName = Field(utf8: try fields.lengthDelimited())
+            case .bytes(Number.hints): hints = try fields.lengthDelimited()
+            default: try fields.skip(tag)
+            }
+        }
+        if !addresses.isEmpty { result.addresses = .value(addresses) }
+        result.conditions = .value(conditions.raw)
+        if let hints { result.hints = .value(try RawEndpointSlice.Hints(protobuf: hints)) }
+        return result
+    }
+}
+
+/// `discovery/v1 EndpointConditions`
+private struct Conditions {
+    var ready: Bool?
+    var serving: Bool?
+    var terminating: Bool?
+
+    mutating func merge(_ message: UnsafeRawBufferPointer) throws(ProtobufFields.Malformed) {
+        var fields = ProtobufFields(message)
+        while let tag = try fields.next() {
+            switch tag {
+            case .varint(1): ready = try fields.varint() != 0
+            case .varint(2): serving = try fields.varint() != 0
+            case .varint(3): terminating = try fields.varint() != 0
+            default: try fields.skip(tag)
+            }
+        }
+    }
+
+    var raw: RawEndpointSlice.Conditions {
+        var raw = RawEndpointSlice.Conditions()
+        raw.ready = ready.map(Field.value) ?? .absent
+        raw.serving = serving.map(Field.value) ?? .absent
+        raw.terminating = terminating.map(Field.value) ?? .absent
+        return raw
+    }
+}
+
+/// The hints of endpoints, one copy of those that repeat: most endpoints have one of a few zones.
+private struct HintCache: Sendable {
+    struct Hints: Sendable {
+        var zones: [String] = []
+        var nodes: [String] = []
+    }
+
+    private struct Entry {
+        var message: [UInt8]
+        var hints: Hints
+    }
+
+    private var entries: [Int: Entry] = [:]
+
+    /// Zones are few, but with node hints there may be as many as nodes.
+    private static let limit = 4096
+
+    /// From a `discovery/v1 EndpointHints`; nil when there is anything to report.
+    mutating func read(
+        _ message: UnsafeRawBufferPointer, _ interner: Interner
+    ) throws(ProtobufFields.Malformed) -> Hints? {
+        var hasher = Hasher()
+        hasher.combine(bytes: message)
+        let hash = hasher.finalize()
+        if let entry = entries[hash], entry.message.elementsEqual(message) { return entry.hints }
+
+        let raw = try RawEndpointSlice.Hints(protobuf: message)
+        var hints = Hints()
+        for (list, path) in [(raw.forZones, \Hints.zones), (raw.forNodes, \Hints.nodes)] {
+            for hint in list.ifValid ?? [] {
+                guard case .value(let name) = hint.ifValid?.name else { return nil }
+                hints[keyPath: path].append(interner.intern(name))
+            }
+        }
+        if entries.count >= Self.limit { entries.removeAll(keepingCapacity: true) }
+        entries[hash] = Entry(message: Array(message), hints: hints)
+        return hints
+    }
+}
+
+extension RawEndpointSlice.Hints {
+    /// From a `discovery/v1 EndpointHints`.
+    fileprivate init(protobuf message: UnsafeRawBufferPointer) throws(ProtobufFields.Malformed) {
+        self.init()
+        var zones: [Field<RawEndpointSlice.Hint>] = []
+        var nodes: [Field<RawEndpointSlice.Hint>] = []
+        var fields = ProtobufFields(message)
+        while let tag = try fields.next() {
+            switch tag {
+            case .bytes(1): zones.append(.value(try .init(protobuf: fields.lengthDelimited())))
+            case .bytes(2): nodes.append(.value(try .init(protobuf: fields.lengthDelimited())))
+            default: try fields.skip(tag)
+            }
+        }
+        if !zones.isEmpty { forZones = .value(zones) }
+        if !nodes.isEmpty { forNodes = .value(nodes) }
+    }
+}
+
+extension RawEndpointSlice.Hint {
+    /// From a `discovery/v1 ForZone` or `ForNode`, which are the same.
+    fileprivate init(protobuf message: UnsafeRawBufferPointer) throws(ProtobufFields.Malformed) {
+        self.init()
+        if let name = try ProtobufFields.last(1, in: message) { self.name = Field(utf8: name) }
+    }
+}
+
+extension Field<String> {
+    /// A protobuf string.
+    init(utf8 bytes: UnsafeRawBufferPointer) {
+        if let string = String(validating: bytes, as: UTF8.self) {
+            self = .value(string)
+        } else {
+            self = .wrong("what is no UTF-8")
+        }
+    }
+}
