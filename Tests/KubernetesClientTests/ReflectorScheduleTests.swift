@@ -192,6 +192,11 @@ private struct Schedule {
         }
     }
 
+    private mutating func send(_ event: WatchEvent) {
+        let goesOn = reflector.receive(event, now: now)
+        #expect(goesOn)
+    }
+
     private mutating func list(_ text: String, _ limit: Int, _ token: String?) -> Reflector.End {
         let version: Int
         var offset = 0
@@ -254,18 +259,16 @@ private struct Schedule {
                     return .failure(RequestFailure(.brokenOff, "in the middle of an event"))
                 }
                 at += 1
-                #expect(reflector.receive(server.event(at), now: now))
+                send(server.event(at))
                 if once(in: 15) {
                     seen.insert("repeated")
-                    #expect(reflector.receive(server.event(at), now: now))
+                    send(server.event(at))
                 }
                 if random.once(in: 2) { handOver() }
             }
             handOver()
             if random.once(in: 3) {
-                #expect(
-                    reflector.receive(.bookmark(resourceVersion: "\(at)", endsInitialEvents: false), now: now)
-                )
+                send(.bookmark(resourceVersion: "\(at)", endsInitialEvents: false))
                 handOver()
             }
             if once(in: 12) {
@@ -290,7 +293,7 @@ private struct Schedule {
                 seen.insert("broken stream")
                 return random.once(in: 2) ? .clean : .failure(RequestFailure(.brokenOff, "broken off"))
             }
-            #expect(reflector.receive(.upserted(server.decoded(name, object)), now: now))
+            send(.upserted(server.decoded(name, object)))
             handOver()
         }
         drift()
@@ -298,9 +301,9 @@ private struct Schedule {
         while at < server.version, random.once(in: 2) {
             at += 1
             seen.insert("change in a stream")
-            #expect(reflector.receive(server.event(at), now: now))
+            send(server.event(at))
         }
-        #expect(reflector.receive(.bookmark(resourceVersion: "\(at)", endsInitialEvents: true), now: now))
+        send(.bookmark(resourceVersion: "\(at)", endsInitialEvents: true))
         handOver()
         return events(after: at)
     }

@@ -147,7 +147,7 @@ public final class EventRecorder: Sendable {
 
     /// `v1.MicroTime`: RFC 3339 with six digits after the second.
     static func microTime(_ date: Date) -> String {
-        let total = Int64((date.timeIntervalSince1970 * 1_000_000).rounded(.down))
+        let total = Int64((date.timeIntervalSince1970 * 1_000_000).rounded())
         let seconds = Date(timeIntervalSince1970: Double(total / 1_000_000))
         let text = seconds.formatted(Date.ISO8601FormatStyle())
         let fraction = String(total % 1_000_000)
