@@ -26,7 +26,8 @@ public struct ClusterSource: Sendable {
     ///   - nodeName: the only Node that is followed.
     ///   - observe: called from several tasks at once; must not block.
     public init(
-        client: APIClient, nodeName: String, logger: Logger, settings: ReflectorSettings = ReflectorSettings(),
+        client: APIClient, nodeName: String, logger: Logger,
+        settings: ReflectorSettings = ReflectorSettings(),
         observe: @escaping @Sendable (Observation) -> Void = { _ in }
     ) {
         self.client = client

@@ -26,7 +26,9 @@ struct ConfigField {
         } catch {
             throw CredentialError(file: file, message: "not YAML")
         }
-        guard let node, node.null == nil else { throw CredentialError(file: file, message: "the file is empty") }
+        guard let node, node.null == nil else {
+            throw CredentialError(file: file, message: "the file is empty")
+        }
         guard case .mapping(let mapping) = node else {
             throw CredentialError(file: file, message: "not a mapping of fields")
         }
@@ -45,7 +47,8 @@ struct ConfigField {
     }
 
     func error(_ key: String? = nil, _ message: String) -> CredentialError {
-        CredentialError(file: file, field: key.map(path(to:)) ?? (path.isEmpty ? nil : path), message: message)
+        CredentialError(
+            file: file, field: key.map(path(to:)) ?? (path.isEmpty ? nil : path), message: message)
     }
 
     func path(to key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
@@ -119,7 +122,9 @@ struct ConfigField {
     /// The first element of the list `key` whose `name` is this, and its field `member`.
     func named(_ name: String, in key: String, _ member: String) throws(CredentialError) -> ConfigField? {
         for element in try fields(key) where try element.text("name") == name {
-            guard let found = try element.field(member) else { throw element.error(member, "is missing or empty") }
+            guard let found = try element.field(member) else {
+                throw element.error(member, "is missing or empty")
+            }
             return found
         }
         return nil
@@ -171,7 +176,9 @@ indirect enum JSONValue: Sendable, Hashable, Encodable {
         case .mapping(let mapping):
             var object: [String: JSONValue] = [:]
             for (key, value) in mapping {
-                guard let key = key.scalar?.string, let value = JSONValue(value, depth: depth + 1) else { return nil }
+                guard let key = key.scalar?.string, let value = JSONValue(value, depth: depth + 1) else {
+                    return nil
+                }
                 object[key] = value
             }
             self = .object(object)

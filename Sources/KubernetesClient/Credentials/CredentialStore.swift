@@ -174,7 +174,9 @@ actor CredentialStore {
         }
     }
 
-    private func trust(_ verification: ServerAccess.Verification) throws(CredentialError) -> Endpoint.TLS.Trust {
+    private func trust(_ verification: ServerAccess.Verification) throws(CredentialError)
+        -> Endpoint.TLS.Trust
+    {
         switch verification {
         case .systemRoots: return .systemRoots
         case .none: return .anything
@@ -186,7 +188,9 @@ actor CredentialStore {
 
     /// What the plugin said last, while it is good, else what it says now. It runs once, however many ask.
     private func run(_ exec: ExecPlugin) async throws(CredentialError) -> ExecCredential {
-        if let plugin, plugin.plugin == exec, plugin.credential.expires.map({ surroundings.now() < $0 }) ?? true {
+        if let plugin, plugin.plugin == exec,
+            plugin.credential.expires.map({ surroundings.now() < $0 }) ?? true
+        {
             return plugin.credential
         }
         let run: Task<Result<ExecCredential, CredentialError>, Never>
@@ -194,7 +198,8 @@ actor CredentialStore {
             run = pluginRun
         } else {
             run = Task { [execTimeout] in
-                do throws(CredentialError) { return .success(try await exec.run(timeout: execTimeout)) } catch {
+                do throws(CredentialError) { return .success(try await exec.run(timeout: execTimeout)) } catch
+                {
                     return .failure(error)
                 }
             }
@@ -242,7 +247,9 @@ private struct ParsedFiles {
         return parsed
     }
 
-    mutating func key(_ bytes: [UInt8], error: (String) -> CredentialError) throws(CredentialError) -> NIOSSLPrivateKey {
+    mutating func key(_ bytes: [UInt8], error: (String) -> CredentialError) throws(CredentialError)
+        -> NIOSSLPrivateKey
+    {
         if let known = keys[Secret(bytes)] { return known }
         guard let parsed = try? NIOSSLPrivateKey(bytes: bytes, format: .pem) else {
             throw error("no private key in PEM")

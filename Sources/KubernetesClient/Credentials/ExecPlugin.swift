@@ -30,7 +30,9 @@ struct ExecPlugin: Sendable, Equatable {
         var environment: [String: String] = [:]
         for variable in try exec.fields("env") {
             let name = try variable.requiredText("name")
-            guard !name.contains("="), !name.contains("\0") else { throw variable.error("name", "no name of a variable") }
+            guard !name.contains("="), !name.contains("\0") else {
+                throw variable.error("name", "no name of a variable")
+            }
             environment[name] = try variable.text("value") ?? ""
         }
         self.environment = Secret(environment)
@@ -38,9 +40,12 @@ struct ExecPlugin: Sendable, Equatable {
         switch try exec.text("interactiveMode") {
         case "Never", "IfAvailable": break
         case "Always":
-            throw exec.error("interactiveMode", "Always can't be met: nobody sits at this program's standard input")
+            throw exec.error(
+                "interactiveMode", "Always can't be met: nobody sits at this program's standard input")
         case nil:
-            guard apiVersion.hasSuffix("/v1beta1") else { throw exec.error("interactiveMode", "is missing or empty") }
+            guard apiVersion.hasSuffix("/v1beta1") else {
+                throw exec.error("interactiveMode", "is missing or empty")
+            }
         default:
             throw exec.error("interactiveMode", "one of Never, IfAvailable and Always is expected")
         }
@@ -122,6 +127,9 @@ struct ExecPlugin: Sendable, Equatable {
         var options = PlatformOptions()
         // A group of its own, so that what the plugin started ends with it.
         options.processGroupID = 0
+        options.teardownSequence = [
+            .send(signal: .terminate, toProcessGroup: true, allowedDurationToNextStep: .seconds(1))
+        ]
         do {
             let result = try await Subprocess.run(
                 command.contains("/") ? .path(FilePath(command)) : .name(command),
@@ -133,7 +141,8 @@ struct ExecPlugin: Sendable, Equatable {
             case .signaled(let signal): return .failed("ended by signal \(signal)")
             }
         } catch let error as SubprocessError where error.code == .executableNotFound {
-            let hint = installHint.map { "; \($0.split(whereSeparator: \.isNewline).joined(separator: " "))" } ?? ""
+            let hint =
+                installHint.map { "; \($0.split(whereSeparator: \.isNewline).joined(separator: " "))" } ?? ""
             return .failed("not found\(hint)")
         } catch let error as SubprocessError where error.code == .outputLimitExceeded {
             return .failed("it says more than \(Self.outputLimit) bytes")
@@ -184,7 +193,9 @@ struct ExecCredential: Sendable, Equatable {
         }
         guard token != nil || certificate != nil else { throw error("has neither a token nor a certificate") }
         if let text = given(status.expirationTimestamp) {
-            guard let date = Self.date(text) else { throw error("has an expirationTimestamp that isn't RFC 3339") }
+            guard let date = Self.date(text) else {
+                throw error("has an expirationTimestamp that isn't RFC 3339")
+            }
             expires = date
         }
     }

@@ -10,7 +10,9 @@ enum Kubeconfig {
     /// - Parameters:
     ///   - file: its path; relative paths in it start from its directory.
     ///   - master: wins over the cluster's `server` when it isn't empty.
-    static func access(in text: String, file: String, master: String = "") throws(CredentialError) -> ServerAccess {
+    static func access(in text: String, file: String, master: String = "") throws(CredentialError)
+        -> ServerAccess
+    {
         let root = try ConfigField.root(of: text, file: file)
         if let kind = try root.text("kind"), kind != "Config" {
             throw root.error("kind", "'Config' is expected")
@@ -48,7 +50,8 @@ enum Kubeconfig {
         if isInsecure {
             guard verification == .systemRoots else {
                 throw cluster.error(
-                    "insecure-skip-tls-verify", "excludes certificate-authority and certificate-authority-data")
+                    "insecure-skip-tls-verify",
+                    "excludes certificate-authority and certificate-authority-data")
             }
             verification = .none
         }
@@ -78,7 +81,8 @@ enum Kubeconfig {
             }
         }
         return ServerAccess(
-            server: server, serverName: serverName, verification: verification, proxy: proxy, identity: identity)
+            server: server, serverName: serverName, verification: verification, proxy: proxy,
+            identity: identity)
     }
 
     /// - Parameter master: `--master`.
@@ -137,7 +141,8 @@ enum Kubeconfig {
             return ServerAccess.Material(place: .data(Secret(data)), origin: origin(field, key + "-data"))
         }
         guard let path = try field.text(key) else { return nil }
-        return ServerAccess.Material(place: .file(resolve(path, from: field.file)), origin: origin(field, key))
+        return ServerAccess.Material(
+            place: .file(resolve(path, from: field.file)), origin: origin(field, key))
     }
 
     private static func origin(_ field: ConfigField, _ key: String) -> ServerAccess.Origin {

@@ -44,7 +44,10 @@ struct ServerURL: Hashable, Sendable {
         guard !authority.contains("@") else {
             throw Refusal(message: "a user in the URL is of no use: name it in the kubeconfig file")
         }
-        guard path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") })
+        guard
+            path.utf8.allSatisfy({
+                $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#")
+            })
         else { throw Refusal(message: "the URL may have a path, but no query and no fragment") }
         (host, port) = try Self.split(authority, port: scheme.port)
         prefix = String(path)

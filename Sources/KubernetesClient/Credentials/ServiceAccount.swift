@@ -29,7 +29,9 @@ enum ServiceAccount {
         guard let host = environment["KUBERNETES_SERVICE_HOST"], !host.isEmpty else {
             throw CredentialError(
                 field: "KUBERNETES_SERVICE_HOST",
-                message: "not set, so this runs in no pod: give --kubeconfig, clientConnection.kubeconfig or --master")
+                message:
+                    "not set, so this runs in no pod: give --kubeconfig, clientConnection.kubeconfig or --master"
+            )
         }
         guard let port = environment["KUBERNETES_SERVICE_PORT"], !port.isEmpty else {
             throw CredentialError(field: "KUBERNETES_SERVICE_PORT", message: "not set")
@@ -38,8 +40,10 @@ enum ServiceAccount {
             throw CredentialError(field: "KUBERNETES_SERVICE_PORT", message: "not a number from 1 to 65535")
         }
         let authority = host.contains(":") && !host.hasPrefix("[") ? "[\(host)]:\(port)" : "\(host):\(port)"
-        do throws(ServerURL.Refusal) { return try ServerURL("https://\(authority)", fallback: .https) } catch {
-            throw CredentialError(field: "KUBERNETES_SERVICE_HOST", message: "neither a name nor an IP address")
+        do throws(ServerURL.Refusal) { return try ServerURL("https://\(authority)", fallback: .https) } catch
+        {
+            throw CredentialError(
+                field: "KUBERNETES_SERVICE_HOST", message: "neither a name nor an IP address")
         }
     }
 }

@@ -27,7 +27,8 @@ public final class EventRecorder: Sendable {
             client: client, nodeName: nodeName, logger: logger, pauses: (.seconds(1), .seconds(30)))
     }
 
-    init(client: APIClient, nodeName: String, logger: Logger, pauses: (shortest: Duration, longest: Duration)) {
+    init(client: APIClient, nodeName: String, logger: Logger, pauses: (shortest: Duration, longest: Duration))
+    {
         self.client = client
         instance = String("\(Self.reportingController)-\(nodeName)".prefix(128))
         self.logger = logger
@@ -85,7 +86,8 @@ public final class EventRecorder: Sendable {
                     return last
                 default: break
                 }
-                let pause = max(backoff.next(using: &random), min(failure.failure.retryAfter ?? .zero, pauses.longest))
+                let pause = max(
+                    backoff.next(using: &random), min(failure.failure.retryAfter ?? .zero, pauses.longest))
                 try? await Task.sleep(for: pause)
             } catch { last = "\(error)" }
             if Task.isCancelled { return nil }
@@ -107,7 +109,8 @@ public final class EventRecorder: Sendable {
                 "note": .text(Self.cut(event.note)), "regarding": event.reference,
             ])
             return APIRequest(
-                method: .post, path: Self.path(event), accept: json, body: Self.encode(body), contentType: json,
+                method: .post, path: Self.path(event), accept: json, body: Self.encode(body),
+                contentType: json,
                 verb: "create", resource: "events")
         case .patch(let event, let name, let count):
             let body = JSONValue.object([
@@ -144,7 +147,7 @@ public final class EventRecorder: Sendable {
 
     /// `v1.MicroTime`: RFC 3339 with six digits after the second.
     static func microTime(_ date: Date) -> String {
-        let total = Int64((date.timeIntervalSince1970 * 1_000_000).rounded(.down))
+        let total = Int64((date.timeIntervalSince1970 * 1_000_000).rounded())
         let seconds = Date(timeIntervalSince1970: Double(total / 1_000_000))
         let text = seconds.formatted(Date.ISO8601FormatStyle())
         let fraction = String(total % 1_000_000)

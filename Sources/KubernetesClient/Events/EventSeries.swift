@@ -27,6 +27,7 @@ struct EventSeries: Sendable {
     private var series: [RecordedEvent: Series] = [:]
     private var queue: [RecordedEvent] = []
     private(set) var dropped = 0
+    var remembered: Int { series.count }
 
     /// Takes an Event in.
     ///

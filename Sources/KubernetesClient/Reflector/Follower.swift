@@ -18,7 +18,8 @@ actor Follower {
     private var host: String?
 
     init(
-        _ kind: ResourceKind, client: APIClient, nodeName: String, settings: ReflectorSettings, logger: Logger,
+        _ kind: ResourceKind, client: APIClient, nodeName: String, settings: ReflectorSettings,
+        logger: Logger,
         observe: @escaping @Sendable (ClusterSource.Observation) -> Void,
         sink: @escaping @Sendable (SourceUpdate) -> Void
     ) {
@@ -87,7 +88,8 @@ actor Follower {
         }
     }
 
-    private func readList(_ response: APIClient.Response, _ watchdog: Watchdog) async throws -> Reflector.End {
+    private func readList(_ response: APIClient.Response, _ watchdog: Watchdog) async throws -> Reflector.End
+    {
         var decoder = ListDecoder(kind, response.encoding, source: response.source)
         do {
             for try await chunk in response.body {
@@ -106,7 +108,8 @@ actor Follower {
         }
     }
 
-    private func readWatch(_ response: APIClient.Response, _ watchdog: Watchdog) async throws -> Reflector.End {
+    private func readWatch(_ response: APIClient.Response, _ watchdog: Watchdog) async throws -> Reflector.End
+    {
         var decoder = WatchDecoder(kind, response.encoding, source: response.source)
         do {
             for try await chunk in response.body {
@@ -154,7 +157,9 @@ actor Follower {
         case .absent:
             logger.info("the API server has no \(kind.resource)")
         case .listed(let objects, let took):
-            logger.debug("listed \(kind.resource)", metadata: ["objects": "\(objects)", "ms": "\(Int(took.seconds * 1000))"])
+            logger.debug(
+                "listed \(kind.resource)",
+                metadata: ["objects": "\(objects)", "ms": "\(Int(took.seconds * 1000))"])
             observe(.listed(kind, objects: objects, took: took))
         case .watching: observe(.watching(kind))
         }

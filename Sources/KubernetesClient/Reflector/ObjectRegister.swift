@@ -29,7 +29,7 @@ struct ObjectRegister: Sendable {
         switch object.content {
         case .object(let content):
             entries[key] = Entry(version: object.resourceVersion, isTold: true)
-            pending.upsert(key, content, triggerTime: object.triggerTime)
+            pending.upsert(key, content, triggerTime: object.triggerTime, isNew: past?.isTold != true)
         case .refused:
             // What was good stays, and so the object isn't taken for gone.
             entries[key] = Entry(version: object.resourceVersion, isTold: past?.isTold ?? false)
@@ -69,8 +69,12 @@ struct PendingUpdate: Sendable {
     var removed: Set<ClusterObject.Key> = []
     var problems: [ObjectProblem] = []
     var triggerTimes: [ClusterObject.Key: Int64] = [:]
+    /// Upserted ones that the other side has never heard of: when they go again, there is nothing to remove.
+    private var fresh: Set<ClusterObject.Key> = []
 
-    mutating func upsert(_ key: ClusterObject.Key, _ object: ClusterObject, triggerTime: Int64?) {
+    mutating func upsert(_ key: ClusterObject.Key, _ object: ClusterObject, triggerTime: Int64?, isNew: Bool)
+    {
+        if isNew, !removed.contains(key) { fresh.insert(key) }
         upserted[key] = object
         triggerTimes[key] = triggerTime
         removed.remove(key)
@@ -79,7 +83,7 @@ struct PendingUpdate: Sendable {
     mutating func remove(_ key: ClusterObject.Key) {
         upserted[key] = nil
         triggerTimes[key] = nil
-        removed.insert(key)
+        if fresh.remove(key) == nil { removed.insert(key) }
     }
 }
 

@@ -142,7 +142,8 @@ struct Reflector: Sendable {
             deadline = .seconds(seconds) + settings.watchSlack
         }
         let request = ReflectorRequest(
-            purpose: purpose, labelSelector: selector.label, fieldSelector: selector.field, deadline: deadline)
+            purpose: purpose, labelSelector: selector.label, fieldSelector: selector.field, deadline: deadline
+        )
         self.request = request
         failure = nil
         acceptedAt = nil
@@ -320,7 +321,9 @@ struct Reflector: Sendable {
         }
         if failure.code == 403, kind == .nodes || kind == .serviceCIDRs { completeOnce() }
         var pause = backoff.next(using: &random)
-        if let retryAfter = failure.retryAfter { pause = max(pause, min(retryAfter, settings.longestRetryAfter)) }
+        if let retryAfter = failure.retryAfter {
+            pause = max(pause, min(retryAfter, settings.longestRetryAfter))
+        }
         return .pause(pause)
     }
 
@@ -333,7 +336,8 @@ struct Reflector: Sendable {
         case .stream:
             guard case .streaming = phase else { return nil }
             switch failure.reason {
-            case .status(400), .status(403), .status(404), .status(405), .status(406), .status(415), .status(422):
+            case .status(400), .status(403), .status(404), .status(405), .status(406), .status(415),
+                .status(422):
                 // A server that can't do it, or doesn't let us; if it is for another reason, the list tells.
                 mustPage = true
                 return next(now: now)

@@ -63,7 +63,8 @@ public final class APIClient: Sendable {
         _ connection: ClientConnection, userAgent: String, logger: Logger, timeouts: Timeouts,
         surroundings: CredentialStore.Surroundings
     ) {
-        contentType = connection.contentType.isEmpty ? BodyEncoding.protobuf.mediaType : connection.contentType
+        contentType =
+            connection.contentType.isEmpty ? BodyEncoding.protobuf.mediaType : connection.contentType
         acceptContentTypes = connection.acceptContentTypes
         self.userAgent = userAgent
         self.timeouts = timeouts
@@ -157,7 +158,8 @@ public final class APIClient: Sendable {
         }
         guard let encoding else {
             let type = response.headers.first(name: "Content-Type") ?? "of no type"
-            throw RequestFailure(.undecodable, "a body that is neither protobuf nor JSON: \(RequestFailure.oneLine(type))")
+            throw RequestFailure(
+                .undecodable, "a body that is neither protobuf nor JSON: \(RequestFailure.oneLine(type))")
         }
         return try await read(
             Response(
@@ -179,7 +181,8 @@ public final class APIClient: Sendable {
             outgoing.headers.add(name: "Authorization", value: authorization.value)
         }
         if let body = request.body {
-            outgoing.headers.add(name: "Content-Type", value: request.contentType ?? BodyEncoding.json.mediaType)
+            outgoing.headers.add(
+                name: "Content-Type", value: request.contentType ?? BodyEncoding.json.mediaType)
             outgoing.body = .bytes(body)
         }
         return outgoing
@@ -193,7 +196,9 @@ public final class APIClient: Sendable {
         // The status is what counts: a body that doesn't come, or says nothing, takes nothing from it.
         let body = await withTaskGroup(of: [UInt8]?.self) { group in
             group.addTask {
-                guard var buffer = try? await response.body.collect(upTo: Self.refusalLimit) else { return nil }
+                guard var buffer = try? await response.body.collect(upTo: Self.refusalLimit) else {
+                    return nil
+                }
                 return buffer.readBytes(length: buffer.readableBytes)
             }
             group.addTask { [connect = timeouts.connect] in

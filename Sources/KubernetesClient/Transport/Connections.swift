@@ -92,7 +92,9 @@ final class Connections: Sendable {
         }
         configuration.http1_1ConnectionDebugInitializer = Self.keepAlive
         configuration.http2ConnectionDebugInitializer = Self.keepAlive
-        return HTTPClient(eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton), configuration: configuration)
+        return HTTPClient(
+            eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton),
+            configuration: configuration)
     }
 
     private static func proxy(_ proxy: ProxyURL) -> HTTPClient.Configuration.Proxy {

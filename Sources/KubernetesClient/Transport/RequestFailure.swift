@@ -67,7 +67,8 @@ struct RequestFailure: Error, Equatable {
         let message = Self.oneLine(status.message)
         self.init(
             .status(status.code), "\(status.code) \(name)" + (message.isEmpty ? "" : ": \(message)"),
-            retryAfter: retryAfter ?? status.retryAfterSeconds.map { .seconds($0) }, statusReason: status.reason)
+            retryAfter: retryAfter ?? status.retryAfterSeconds.map { .seconds($0) },
+            statusReason: status.reason)
     }
 
     /// Text from a server, fit for one line of a log.
@@ -110,7 +111,8 @@ extension RequestFailure {
         case let error as NIOSSLExtraError where error == .failedToValidateHostname:
             self.init(.certificate, "the server's certificate is for other names than this")
         case let error as NIOSSLExtraError: self.init(.tls, "TLS: \(Self.oneLine("\(error)"))")
-        case let error as ChannelError where error == .eof || error == .ioOnClosedChannel
+        case let error as ChannelError
+        where error == .eof || error == .ioOnClosedChannel
             || error == .inputClosed || error == .alreadyClosed || error == .outputClosed:
             self.init(.brokenOff, "the server closed the connection")
         case ChannelError.connectTimeout:
@@ -156,7 +158,9 @@ extension RequestFailure {
         case .handshakeFailed(let inner):
             let text = "\(inner)"
             if text.contains("CERTIFICATE_VERIFY_FAILED") {
-                self.init(.certificate, "the server's certificate isn't signed by a trusted authority, or not valid now")
+                self.init(
+                    .certificate,
+                    "the server's certificate isn't signed by a trusted authority, or not valid now")
             } else if text.contains("CERTIFICATE_REQUIRED") || text.contains("ALERT_BAD_CERTIFICATE")
                 || text.contains("UNKNOWN_CA") || text.contains("CERTIFICATE_EXPIRED")
             {
@@ -176,7 +180,9 @@ extension RequestFailure {
     /// OpenSSL's `error:code:library:function:REASON at file:line`: the reason.
     private static func reason(of text: String) -> String {
         for word in text.split(whereSeparator: { $0 == ":" || $0 == " " })
-        where word.count > 4 && word.allSatisfy({ $0.isUppercase || $0.isNumber || $0 == "_" }) && word.contains("_") {
+        where word.count > 4 && word.allSatisfy({ $0.isUppercase || $0.isNumber || $0 == "_" })
+            && word.contains("_")
+        {
             return String(word)
         }
         return oneLine(text)
