@@ -130,6 +130,15 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Benchmarks/ProgrammingBenchmark", swiftSettings: strict),
         .target(
+            name: "WireBodies", dependencies: ["ClusterGenerator", "KubernetesAPI", "IPAddressing"],
+            path: "Tests/Support/WireBodies", swiftSettings: strict),
+        .executableTarget(
+            name: "DecodingBenchmark",
+            dependencies: [
+                "WireBodies", "ClusterGenerator", "KubernetesWire", "ObjectReading", "KubernetesAPI",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Benchmarks/DecodingBenchmark", swiftSettings: strict),
+        .target(
             name: "FakeKernel", dependencies: ["Agent", "NFTables", "NFTablesKernel"],
             path: "Tests/Support/FakeKernel", swiftSettings: strict),
         .testTarget(
@@ -182,6 +191,12 @@ let package = Package(
                 "SeededRandom", "TestAPIServer", "KubernetesClient", "KubernetesWire", "KubernetesAPI",
                 "IPAddressing",
                 .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "KubernetesWireTests",
+            dependencies: [
+                "SeededRandom", "WireBodies", "KubernetesWire", "ObjectReading", "Manifests", "KubernetesAPI",
+                "IPAddressing",
             ], swiftSettings: strict),
         .testTarget(
             name: "ManifestsTests",

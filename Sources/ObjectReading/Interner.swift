@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 
 /// Hands out one copy of strings that repeat.
@@ -29,12 +30,21 @@ public final class Interner: Sendable {
         return strings.withLock { strings in
             if let known = strings[hash] {
                 // Of two strings with one hash (seeded, 64 bits) the second is not shared.
-                return known.utf8.elementsEqual(utf8) ? known : String(decoding: utf8, as: UTF8.self)
+                return Self.equal(known, utf8) ? known : String(decoding: utf8, as: UTF8.self)
             }
             if strings.count >= Self.limit { strings.removeAll(keepingCapacity: true) }
             let string = String(decoding: utf8, as: UTF8.self)
             strings[hash] = string
             return string
+        }
+    }
+
+    private static func equal(_ string: String, _ utf8: UnsafeRawBufferPointer) -> Bool {
+        var string = string
+        return string.withUTF8 { own in
+            guard own.count == utf8.count, let own = own.baseAddress, let other = utf8.baseAddress
+            else { return false }
+            return memcmp(own, other, utf8.count) == 0
         }
     }
 }

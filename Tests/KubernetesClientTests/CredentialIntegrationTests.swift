@@ -18,9 +18,9 @@ struct CredentialIntegrationTests {
 
     @Test("a token that is changed in its file is taken up, and before that refusals are told")
     func rotatedToken() async throws {
-        let cluster = try await FollowedCluster { kubeconfig, directory in
+        let cluster = try await FollowedCluster(kubeconfig: { kubeconfig, directory in
             kubeconfig.use(tokenFile: try directory.write("first\n", to: "token"))
-        }
+        })
         try await cluster.run { cluster in
             cluster.server.access.accept(tokens: ["first"])
             SmallCluster.fill(cluster.store)
@@ -41,9 +41,9 @@ struct CredentialIntegrationTests {
 
     @Test("a token that is changed in time is never refused")
     func rotatedInTime() async throws {
-        let cluster = try await FollowedCluster { kubeconfig, directory in
+        let cluster = try await FollowedCluster(kubeconfig: { kubeconfig, directory in
             kubeconfig.use(tokenFile: try directory.write("first", to: "token"))
-        }
+        })
         try await cluster.run { cluster in
             cluster.server.access.accept(tokens: ["first"])
             SmallCluster.fill(cluster.store)
@@ -73,16 +73,18 @@ struct CredentialIntegrationTests {
         let users = try CertificateAuthority("users")
         for asFiles in [false, true] {
             let first = try users.client("system:node:first")
-            let cluster = try await FollowedCluster(clientAuthority: users.certificate) {
-                kubeconfig, directory in
-                if asFiles {
-                    kubeconfig.use(
-                        certificateFile: try directory.write(first.certificate, to: "client.crt"),
-                        keyFile: try directory.write(first.key, to: "client.key"))
-                } else {
-                    kubeconfig.use(first)
-                }
-            }
+            let cluster = try await FollowedCluster(
+                clientAuthority: users.certificate,
+                kubeconfig: {
+                    kubeconfig, directory in
+                    if asFiles {
+                        kubeconfig.use(
+                            certificateFile: try directory.write(first.certificate, to: "client.crt"),
+                            keyFile: try directory.write(first.key, to: "client.key"))
+                    } else {
+                        kubeconfig.use(first)
+                    }
+                })
             try await cluster.run { cluster in
                 cluster.server.access.accept(tokens: [])
                 SmallCluster.fill(cluster.store)
@@ -118,10 +120,10 @@ struct CredentialIntegrationTests {
     @Test("an authority that is changed is taken up")
     func rotatedAuthority() async throws {
         let authority = try FollowedCluster.authority.get()
-        let cluster = try await FollowedCluster { kubeconfig, directory in
+        let cluster = try await FollowedCluster(kubeconfig: { kubeconfig, directory in
             let path = try directory.write(authority.certificate, to: "ca.crt")
             kubeconfig = Kubeconfig(server: kubeconfig.server, authorityFile: path)
-        }
+        })
         try await cluster.run { cluster in
             SmallCluster.fill(cluster.store)
             cluster.follow()
@@ -162,9 +164,11 @@ struct CredentialIntegrationTests {
     func insecure() async throws {
         let stranger = try CertificateAuthority("stranger").server(
             names: ["other.example.org"], addresses: [])
-        let cluster = try await FollowedCluster(credential: stranger) { kubeconfig, _ in
-            kubeconfig.clusterFields = ["insecure-skip-tls-verify: true"]
-        }
+        let cluster = try await FollowedCluster(
+            credential: stranger,
+            kubeconfig: { kubeconfig, _ in
+                kubeconfig.clusterFields = ["insecure-skip-tls-verify: true"]
+            })
         try await cluster.run { cluster in
             SmallCluster.fill(cluster.store)
             cluster.follow()
@@ -212,11 +216,11 @@ struct CredentialIntegrationTests {
             #expect(line.contains("list") || line.contains("watch"))
             // A proxy can do without a Node and without ServiceCIDRs, and with nothing else.
             if resource == .nodes || resource == .serviceCIDRs {
-                try await within({ "complete without \(resource)" }) {
+                try await within("complete without \(resource)") {
                     try await cluster.view.wait { $0.completed.count == 4 }
                 }
             } else {
-                try await within({ "all others complete" }) {
+                try await within("all others complete") {
                     try await cluster.view.wait { $0.completed.count == 3 }
                 }
             }

@@ -129,16 +129,18 @@ final class FollowedCluster: Sendable {
     /// Waits until all kinds are complete and the client's view is the store's as it is now.
     func settle() async throws {
         let wanted = expected
-        try await within {
-            let now = self.view.current
-            let wrong = wanted.filter { now.objects[$0.key] != $0.value }.keys.map { "\($0)" }.sorted()
-            let tooMany = now.objects.keys.filter { wanted[$0] == nil }.map { "\($0)" }.sorted()
-            return "the client's view isn't the server's: missing or old: \(wrong); gone: \(tooMany); "
-                + "complete: \(now.completed); log: \(self.log.complaints.suffix(8)); requests: "
-                + "\(self.server.requests.suffix(8).map(\.uri))"
-        } _: {
+        try await within(self.difference(from: wanted)) {
             try await self.view.wait { $0.completed.count == 4 && $0.objects == wanted }
         }
+    }
+
+    private func difference(from wanted: [ClusterObject.Key: ClusterObject]) -> String {
+        let now = view.current
+        let wrong = wanted.filter { now.objects[$0.key] != $0.value }.keys.map { "\($0)" }.sorted()
+        let tooMany = now.objects.keys.filter { wanted[$0] == nil }.map { "\($0)" }.sorted()
+        return "the client's view isn't the server's: missing or old: \(wrong); gone: \(tooMany); "
+            + "complete: \(now.completed); log: \(log.complaints.suffix(8)); requests: "
+            + "\(server.requests.suffix(8).map(\.uri))"
     }
 
     /// Waits for a request, the first from `number` on that matches.
@@ -146,7 +148,7 @@ final class FollowedCluster: Sendable {
     func request(
         from number: Int = 0, _ text: String, where matches: @escaping @Sendable (ReceivedRequest) -> Bool
     ) async throws -> ReceivedRequest {
-        try await within({ "no request came: \(text); log: \(self.log.complaints.suffix(8))" }) {
+        try await within("no request came: \(text); log: \(self.log.complaints.suffix(8))") {
             try await self.server.request(from: number, where: matches)
         }
     }
@@ -155,7 +157,7 @@ final class FollowedCluster: Sendable {
     func complaint(containing parts: String...) async throws -> String {
         // Each failed request is told to the view, too: that is the event to look again.
         func find() -> String? { log.complaints.first { line in parts.allSatisfy { line.contains($0) } } }
-        try await within({ "no line of \(parts) in \(self.log.complaints)" }) {
+        try await within("no line of \(parts) in \(self.log.complaints)") {
             try await self.view.wait { _ in
                 self.log.complaints.contains { line in parts.allSatisfy { line.contains($0) } }
             }

@@ -163,7 +163,7 @@ struct FollowingIntegrationTests {
                 cluster.store.put(.broken(.service(SmallCluster.serviceName(1))))
                 cluster.store.put(.broken(.endpointSlice(SmallCluster.slice(1, number: 0).name)))
                 cluster.store.put(APIObject(SmallCluster.service(20, number: 70)))
-                try await within({ "the change after the broken object" }) {
+                try await within("the change after the broken object") {
                     try await cluster.view.wait {
                         $0.objects[.service(SmallCluster.serviceName(20))] != nil && $0.problems.count >= 3
                     }
@@ -240,17 +240,20 @@ struct FollowingIntegrationTests {
             cluster.follow()
             try await cluster.settle()
             for round in 0..<3 {
-                let number = cluster.server.requestCount
-                try await cluster.request(from: number, "another watch") {
-                    $0.verb == .watch && $0.resource == "services"
-                }
+                try await anotherWatch(cluster)
                 cluster.store.put(APIObject(SmallCluster.service(round, number: 90 + round)))
                 try await cluster.settle()
             }
-            let services = cluster.server.requests.filter { $0.resource == "services" }
-            #expect(services.count { $0.verb == .list || $0.wantsInitialEvents } == 1)
+            let lists = cluster.server.requests.filter { $0.verb == .list || $0.wantsInitialEvents }
+            #expect(lists.map(\.resource).count { $0 == "services" } == 1)
             #expect(cluster.view.current.removals.isEmpty)
             #expect(cluster.log.complaints.isEmpty)
+        }
+    }
+
+    private func anotherWatch(_ cluster: FollowedCluster) async throws {
+        try await cluster.request(from: cluster.server.requestCount, "another watch") {
+            $0.verb == .watch && $0.resource == "services"
         }
     }
 

@@ -164,7 +164,7 @@ private final class Schedule {
             let count = cluster.view.current.observations.count
             steps.append("wait")
             try change(cluster, random.number(0...11))
-            try await within({ "the client does nothing any more" }) {
+            try await within("the client does nothing any more") {
                 [view = cluster.view, store = cluster.store] in
                 let services = store.values(.services).count
                 try await view.wait { state in

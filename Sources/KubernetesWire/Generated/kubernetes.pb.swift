@@ -695,8 +695,7 @@ nonisolated struct ProtoEndpointSlice: Sendable {
   /// Clears the value of `metadata`. Subsequent reads from it will return its default value.
   mutating func clearMetadata() {self._metadata = nil}
 
-  var endpoints: [ProtoEndpoint] = []
-
+  /// endpoints = 2 are read in place: see EndpointFields.swift.
   var ports: [ProtoEndpointPort] = []
 
   var addressType: String {
@@ -714,146 +713,6 @@ nonisolated struct ProtoEndpointSlice: Sendable {
 
   fileprivate var _metadata: ProtoObjectMeta? = nil
   fileprivate var _addressType: String? = nil
-}
-
-nonisolated struct ProtoEndpoint: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  var addresses: [String] = []
-
-  var conditions: ProtoEndpointConditions {
-    get {_conditions ?? ProtoEndpointConditions()}
-    set {_conditions = newValue}
-  }
-  /// Returns true if `conditions` has been explicitly set.
-  var hasConditions: Bool {self._conditions != nil}
-  /// Clears the value of `conditions`. Subsequent reads from it will return its default value.
-  mutating func clearConditions() {self._conditions = nil}
-
-  var nodeName: String {
-    get {_nodeName ?? String()}
-    set {_nodeName = newValue}
-  }
-  /// Returns true if `nodeName` has been explicitly set.
-  var hasNodeName: Bool {self._nodeName != nil}
-  /// Clears the value of `nodeName`. Subsequent reads from it will return its default value.
-  mutating func clearNodeName() {self._nodeName = nil}
-
-  var hints: ProtoEndpointHints {
-    get {_hints ?? ProtoEndpointHints()}
-    set {_hints = newValue}
-  }
-  /// Returns true if `hints` has been explicitly set.
-  var hasHints: Bool {self._hints != nil}
-  /// Clears the value of `hints`. Subsequent reads from it will return its default value.
-  mutating func clearHints() {self._hints = nil}
-
-  var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  init() {}
-
-  fileprivate var _conditions: ProtoEndpointConditions? = nil
-  fileprivate var _nodeName: String? = nil
-  fileprivate var _hints: ProtoEndpointHints? = nil
-}
-
-nonisolated struct ProtoEndpointConditions: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  var ready: Bool {
-    get {_ready ?? false}
-    set {_ready = newValue}
-  }
-  /// Returns true if `ready` has been explicitly set.
-  var hasReady: Bool {self._ready != nil}
-  /// Clears the value of `ready`. Subsequent reads from it will return its default value.
-  mutating func clearReady() {self._ready = nil}
-
-  var serving: Bool {
-    get {_serving ?? false}
-    set {_serving = newValue}
-  }
-  /// Returns true if `serving` has been explicitly set.
-  var hasServing: Bool {self._serving != nil}
-  /// Clears the value of `serving`. Subsequent reads from it will return its default value.
-  mutating func clearServing() {self._serving = nil}
-
-  var terminating: Bool {
-    get {_terminating ?? false}
-    set {_terminating = newValue}
-  }
-  /// Returns true if `terminating` has been explicitly set.
-  var hasTerminating: Bool {self._terminating != nil}
-  /// Clears the value of `terminating`. Subsequent reads from it will return its default value.
-  mutating func clearTerminating() {self._terminating = nil}
-
-  var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  init() {}
-
-  fileprivate var _ready: Bool? = nil
-  fileprivate var _serving: Bool? = nil
-  fileprivate var _terminating: Bool? = nil
-}
-
-nonisolated struct ProtoEndpointHints: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  var forZones: [ProtoForZone] = []
-
-  var forNodes: [ProtoForNode] = []
-
-  var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  init() {}
-}
-
-nonisolated struct ProtoForZone: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  var name: String {
-    get {_name ?? String()}
-    set {_name = newValue}
-  }
-  /// Returns true if `name` has been explicitly set.
-  var hasName: Bool {self._name != nil}
-  /// Clears the value of `name`. Subsequent reads from it will return its default value.
-  mutating func clearName() {self._name = nil}
-
-  var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  init() {}
-
-  fileprivate var _name: String? = nil
-}
-
-nonisolated struct ProtoForNode: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  var name: String {
-    get {_name ?? String()}
-    set {_name = newValue}
-  }
-  /// Returns true if `name` has been explicitly set.
-  var hasName: Bool {self._name != nil}
-  /// Clears the value of `name`. Subsequent reads from it will return its default value.
-  mutating func clearName() {self._name = nil}
-
-  var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  init() {}
-
-  fileprivate var _name: String? = nil
 }
 
 nonisolated struct ProtoEndpointPort: Sendable {
@@ -1794,7 +1653,7 @@ nonisolated extension ProtoNodeAddress: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension ProtoEndpointSlice: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".EndpointSlice"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}metadata\0\u{1}endpoints\0\u{1}ports\0\u{3}address_type\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}metadata\0\u{2}\u{2}ports\0\u{3}address_type\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1803,7 +1662,6 @@ nonisolated extension ProtoEndpointSlice: SwiftProtobuf.Message, SwiftProtobuf._
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._metadata) }()
-      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.endpoints) }()
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.ports) }()
       case 4: try { try decoder.decodeSingularStringField(value: &self._addressType) }()
       default: break
@@ -1819,9 +1677,6 @@ nonisolated extension ProtoEndpointSlice: SwiftProtobuf.Message, SwiftProtobuf._
     try { if let v = self._metadata {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
     } }()
-    if !self.endpoints.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.endpoints, fieldNumber: 2)
-    }
     if !self.ports.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.ports, fieldNumber: 3)
     }
@@ -1833,205 +1688,8 @@ nonisolated extension ProtoEndpointSlice: SwiftProtobuf.Message, SwiftProtobuf._
 
   static func ==(lhs: ProtoEndpointSlice, rhs: ProtoEndpointSlice) -> Bool {
     if lhs._metadata != rhs._metadata {return false}
-    if lhs.endpoints != rhs.endpoints {return false}
     if lhs.ports != rhs.ports {return false}
     if lhs._addressType != rhs._addressType {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension ProtoEndpoint: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".Endpoint"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}addresses\0\u{1}conditions\0\u{4}\u{4}node_name\0\u{2}\u{2}hints\0")
-
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeRepeatedStringField(value: &self.addresses) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._conditions) }()
-      case 6: try { try decoder.decodeSingularStringField(value: &self._nodeName) }()
-      case 8: try { try decoder.decodeSingularMessageField(value: &self._hints) }()
-      default: break
-      }
-    }
-  }
-
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.addresses.isEmpty {
-      try visitor.visitRepeatedStringField(value: self.addresses, fieldNumber: 1)
-    }
-    try { if let v = self._conditions {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    } }()
-    try { if let v = self._nodeName {
-      try visitor.visitSingularStringField(value: v, fieldNumber: 6)
-    } }()
-    try { if let v = self._hints {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
-    } }()
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  static func ==(lhs: ProtoEndpoint, rhs: ProtoEndpoint) -> Bool {
-    if lhs.addresses != rhs.addresses {return false}
-    if lhs._conditions != rhs._conditions {return false}
-    if lhs._nodeName != rhs._nodeName {return false}
-    if lhs._hints != rhs._hints {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension ProtoEndpointConditions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".EndpointConditions"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}ready\0\u{1}serving\0\u{1}terminating\0")
-
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularBoolField(value: &self._ready) }()
-      case 2: try { try decoder.decodeSingularBoolField(value: &self._serving) }()
-      case 3: try { try decoder.decodeSingularBoolField(value: &self._terminating) }()
-      default: break
-      }
-    }
-  }
-
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._ready {
-      try visitor.visitSingularBoolField(value: v, fieldNumber: 1)
-    } }()
-    try { if let v = self._serving {
-      try visitor.visitSingularBoolField(value: v, fieldNumber: 2)
-    } }()
-    try { if let v = self._terminating {
-      try visitor.visitSingularBoolField(value: v, fieldNumber: 3)
-    } }()
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  static func ==(lhs: ProtoEndpointConditions, rhs: ProtoEndpointConditions) -> Bool {
-    if lhs._ready != rhs._ready {return false}
-    if lhs._serving != rhs._serving {return false}
-    if lhs._terminating != rhs._terminating {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension ProtoEndpointHints: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".EndpointHints"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}for_zones\0\u{3}for_nodes\0")
-
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.forZones) }()
-      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.forNodes) }()
-      default: break
-      }
-    }
-  }
-
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.forZones.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.forZones, fieldNumber: 1)
-    }
-    if !self.forNodes.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.forNodes, fieldNumber: 2)
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  static func ==(lhs: ProtoEndpointHints, rhs: ProtoEndpointHints) -> Bool {
-    if lhs.forZones != rhs.forZones {return false}
-    if lhs.forNodes != rhs.forNodes {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension ProtoForZone: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".ForZone"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0")
-
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self._name) }()
-      default: break
-      }
-    }
-  }
-
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._name {
-      try visitor.visitSingularStringField(value: v, fieldNumber: 1)
-    } }()
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  static func ==(lhs: ProtoForZone, rhs: ProtoForZone) -> Bool {
-    if lhs._name != rhs._name {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension ProtoForNode: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".ForNode"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0")
-
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self._name) }()
-      default: break
-      }
-    }
-  }
-
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._name {
-      try visitor.visitSingularStringField(value: v, fieldNumber: 1)
-    } }()
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  static func ==(lhs: ProtoForNode, rhs: ProtoForNode) -> Bool {
-    if lhs._name != rhs._name {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
