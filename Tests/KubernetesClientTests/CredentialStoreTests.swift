@@ -116,7 +116,7 @@ struct CredentialStoreTests {
         for _ in 0..<3 { #expect(try await store.credentials() == first) }
         #expect(
             log.all == [
-                "warning: \(path): current-context: no context has this name; what was read before stays in use"
+                "warning: \(path): current-context: no context is named x; what was read before stays in use"
             ])
         _ = try write("token: two")
         #expect(try await store.credentials().authorization?.value == "Bearer two")

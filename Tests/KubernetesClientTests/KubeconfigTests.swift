@@ -148,15 +148,15 @@ struct KubeconfigTests {
             ("kind: Pod", "kind: 'Config' is expected"),
             ("apiVersion: v2", "apiVersion: 'v1' is expected"),
             ("kind: Config", "current-context: is missing or empty"),
-            ("current-context: x", "current-context: no context has this name"),
+            ("current-context: x", "current-context: no context is named x"),
             (
                 "current-context: x\ncontexts: [{name: x, context: {cluster: y}}]",
-                "contexts[0].context.cluster: no cluster has this name"
+                "contexts[0].context.cluster: no cluster is named y"
             ),
             (
                 "current-context: x\ncontexts: [{name: x, context: {cluster: y, user: z}}]\n"
                     + "clusters: [{name: y, cluster: {server: s}}]",
-                "contexts[0].context.user: no user has this name"
+                "contexts[0].context.user: no user is named z"
             ),
             ("current-context: x\ncontexts: {}", "contexts: not a list"),
             ("current-context: x\ncontexts: [x]", "contexts[0]: not a mapping of fields"),

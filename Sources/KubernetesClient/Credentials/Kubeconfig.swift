@@ -22,17 +22,17 @@ enum Kubeconfig {
         }
         let name = try root.requiredText("current-context")
         guard let context = try root.named(name, in: "contexts", "context") else {
-            throw root.error("current-context", "no context has this name")
+            throw root.error("current-context", "no context is named \(RequestFailure.oneLine(name))")
         }
         let clusterName = try context.requiredText("cluster")
         guard let cluster = try root.named(clusterName, in: "clusters", "cluster") else {
-            throw context.error("cluster", "no cluster has this name")
+            throw context.error("cluster", "no cluster is named \(RequestFailure.oneLine(clusterName))")
         }
         var identity = ServerAccess.Identity()
         // A context without a user asks anonymously, or by --master on a port that asks for nothing.
         if let userName = try context.text("user") {
             guard let user = try root.named(userName, in: "users", "user") else {
-                throw context.error("user", "no user has this name")
+                throw context.error("user", "no user is named \(RequestFailure.oneLine(userName))")
             }
             identity = try self.identity(user, cluster: cluster)
         }

@@ -69,7 +69,7 @@ actor Follower {
     /// - Returns: nil when cancelled.
     private func exchange(_ request: ReflectorRequest, _ watchdog: Watchdog) async -> Reflector.End? {
         let outgoing = APIRequest(
-            path: kind.path, query: request.query, accept: client.accept(isWatch: !request.isList),
+            path: kind.path, query: request.query, accept: client.accept,
             verb: request.verb, resource: kind.resource)
         do {
             let end = try await client.send(outgoing) { response in
@@ -138,8 +138,18 @@ actor Follower {
     }
 
     private func handOver() {
-        if let update = reflector.takeUpdate() { sink(update) }
+        if let update = reflector.takeUpdate() {
+            sink(update)
+            if kind == .services, update.isFirstComplete { noteAPIServerService(update) }
+        }
         for note in reflector.takeNotes() { tell(note) }
+    }
+
+    private func noteAPIServerService(_ update: SourceUpdate) {
+        for case .service(let service) in update.upserted
+        where service.name == ObjectName(namespace: "default", name: "kubernetes") {
+            Task { [client] in await client.noteAPIServerService(clusterIPs: service.clusterIPs) }
+        }
     }
 
     private func tell(_ note: Reflector.Note) {

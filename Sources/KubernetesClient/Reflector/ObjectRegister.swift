@@ -27,6 +27,9 @@ struct ObjectRegister: Sendable {
         if let past, past.version == object.resourceVersion, !past.version.isEmpty { return }
         pending.problems += object.problems
         switch object.content {
+        case .object(.service(let service)) where service.isHeadless:
+            // A server that can't select by `spec.clusterIP` sends these, too.
+            remove(key)
         case .object(let content):
             entries[key] = Entry(version: object.resourceVersion, isTold: true)
             pending.upsert(key, content, triggerTime: object.triggerTime, isNew: past?.isTold != true)

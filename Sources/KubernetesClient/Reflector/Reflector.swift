@@ -347,7 +347,7 @@ struct Reflector: Sendable {
             return nil
         case .list:
             if failure.code == 400, kind == .services, selector.field != nil {
-                // An older server can't select by it. What it keeps out is passed over when it is decoded.
+                // An older server can't select by it. What it would keep out is passed over.
                 selector.field = nil
                 return next(now: now)
             }

@@ -18,8 +18,8 @@ struct ReflectorRequest: Sendable, Equatable {
     var deadline: Duration?
 
     var isList: Bool { if case .list = purpose { true } else { false } }
-    /// As in RBAC.
-    var verb: String { isList ? "list" : "watch" }
+    /// What it is for, as in RBAC; a stream that may not be watched is listed, and is told of as a list.
+    var verb: String { if case .watch = purpose { "watch" } else { "list" } }
 
     var query: [(name: String, value: String)] {
         var query: [(name: String, value: String)] = []

@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import Foundation
+import IPAddressing
 import KubernetesWire
 public import Logging
 import NIOCore
@@ -44,7 +45,7 @@ public final class APIClient: Sendable {
     /// Nil: no limit.
     private let limit: Mutex<TokenBucket?>
     private let start = ContinuousClock.now
-    private let hint = Mutex(false)
+    private let isAdviceTold = Mutex(false)
 
     /// Reads and connects to nothing yet: what is wrong comes out with each request, and is read again with the
     /// next, so that it can be put right while this runs.
@@ -83,13 +84,11 @@ public final class APIClient: Sendable {
         await connections.shutDown()
     }
 
-    /// The header `Accept` for lists, or for watches, whose bodies have a parameter of their own.
-    func accept(isWatch: Bool) -> String {
+    /// The header `Accept` for lists and watches.
+    var accept: String {
         guard acceptContentTypes.isEmpty else { return acceptContentTypes }
-        let parameter = isWatch ? ";stream=watch" : ""
-        let first = contentType + (contentType == BodyEncoding.json.mediaType ? "" : parameter)
-        guard contentType != BodyEncoding.json.mediaType else { return contentType }
-        return "\(first), \(contentType);q=0.9, \(BodyEncoding.json.mediaType);q=0.8"
+        let json = BodyEncoding.json.mediaType
+        return contentType == json ? json : "\(contentType), \(json);q=0.9"
     }
 
     /// Sends a request in its turn and hands over a response that is 2xx.
@@ -230,16 +229,35 @@ public final class APIClient: Sendable {
         case .unreachable, .connectTimeout: break
         default: return
         }
-        let isFirst = hint.withLock { isTold in
+        advise(
+            """
+            \(endpoint.server.hostAndPort), from KUBERNETES_SERVICE_HOST, can't be reached; if it is the cluster IP \
+            of Service default/kubernetes, only a service proxy makes it reachable
+            """)
+    }
+
+    /// To be told of the cluster's own Service of the API server.
+    func noteAPIServerService(clusterIPs: [IPAddress]) async {
+        guard let endpoint = try? await store.credentials().endpoint, endpoint.isInCluster,
+            let address = IPAddress(endpoint.server.host), clusterIPs.contains(address)
+        else { return }
+        advise(
+            """
+            \(endpoint.server.hostAndPort), from KUBERNETES_SERVICE_HOST, is the cluster IP of Service \
+            default/kubernetes: on a node that starts anew nothing makes it reachable before this program does
+            """)
+    }
+
+    private func advise(_ why: String) {
+        let isFirst = isAdviceTold.withLock { isTold in
             defer { isTold = true }
             return !isTold
         }
         guard isFirst else { return }
         logger.warning(
             """
-            \(endpoint.server.hostAndPort), from KUBERNETES_SERVICE_HOST, can't be reached; if it is the cluster IP \
-            of Service default/kubernetes, only a service proxy makes it reachable: set KUBERNETES_SERVICE_HOST and \
-            KUBERNETES_SERVICE_PORT in the DaemonSet to an address of the API server itself, or give --master
+            \(why): set KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT in the DaemonSet to an address of the \
+            API server itself, or give --master or a kubeconfig file
             """)
     }
 }
