@@ -109,7 +109,9 @@ struct FollowingIntegrationTests {
         }
     }
 
-    @Test("a server that can't select by cluster IP is asked for all Services, and headless ones are passed over")
+    @Test(
+        "a server that can't select by cluster IP is asked for all Services, and headless ones are passed over"
+    )
     func olderServer() async throws {
         try await FollowedCluster { $0.selectsByClusterIP = false }.run { cluster in
             SmallCluster.fill(cluster.store)

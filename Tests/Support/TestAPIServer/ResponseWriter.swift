@@ -45,7 +45,7 @@ final class ResponseWriter {
         case .slow(let portion, let pause):
             pending.writeBytes(bytes)
             written?.succeed()
-            if !isDripping { drip(portion, pause) }
+            if !isDripping { scheduleDrip(portion, pause) }
         case .resetAfter(let limit), .cutAfter(let limit), .endAfter(let limit), .stallAfter(let limit):
             let rest = limit - before
             if rest > 0 { send(bytes.prefix(rest), written) } else { drop(written) }
@@ -137,6 +137,10 @@ final class ResponseWriter {
             if endsAfterPending { finish() } else { whenWritable() }
             return
         }
+        scheduleDrip(portion, pause)
+    }
+
+    private func scheduleDrip(_ portion: Int, _ pause: Duration) {
         isDripping = true
         context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(pause)) { self.drip(portion, pause) }
     }

@@ -23,6 +23,8 @@ final class WatchStream {
     private var watcher: Int?
     private var timeout: Scheduled<Void>?
     private var nextBookmark: Scheduled<Void>?
+    /// Writing may tell at once that there is room again, while the version told isn't noted yet.
+    private var isPumping = false
     private(set) var isOver = false
 
     /// - Parameter initial: told before anything else; nil for none.
@@ -67,12 +69,14 @@ final class WatchStream {
 
     /// Sends what there is to send, as much as the client takes.
     func pump() {
-        guard !isOver else { return }
+        guard !isOver, !isPumping else { return }
+        isPumping = true
         while initialIndex < initial.count, writer.hasRoom {
             tell("ADDED", initial[initialIndex])
             initialIndex += 1
         }
         if initialIndex == initial.count { sendChanges() }
+        isPumping = false
         writer.flush()
         if writer.isOver { stop() }
     }
