@@ -73,8 +73,8 @@ final class APIConnection: ChannelInboundHandler {
         } catch {
             denial = error
         }
-        server.log.add(request)
-
+        // Last: who waits for the request may then look at what came of it.
+        defer { server.log.add(request) }
         switch fault {
         case .silence: return
         case .reset: return ResponseWriter.reset(context.channel)
