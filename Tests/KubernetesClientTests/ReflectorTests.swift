@@ -363,9 +363,16 @@ struct ReflectorTests {
         harness.now += .seconds(400)
         harness.end(.clean)
         #expect(harness.request != nil)
-        harness.watch()
-        harness.end(.clean)
-        #expect(harness.pause != nil)
+        for round in 1...5 {
+            harness.watch()
+            _ = harness.reflector.takeNotes()
+            harness.end(.clean)
+            #expect(harness.pause != nil)
+            let notes = harness.reflector.takeNotes()
+            let isTold = notes.contains { if case .failing = $0 { true } else { false } }
+            #expect(isTold == (round == 3))
+            harness.rest()
+        }
     }
 
     @Test("a watch that only fails ends in a new list")

@@ -73,6 +73,7 @@ actor Follower {
             verb: request.verb, resource: kind.resource)
         do {
             let end = try await client.send(outgoing) { response in
+                host = response.host
                 reflector.accepted(now: now)
                 watchdog.begin(deadline: request.deadline, patience: reflector.patience)
                 handOver()

@@ -73,6 +73,9 @@ struct Reflector: Sendable {
     /// Watches in a row that the server broke off before they brought anything.
     private var fruitlessWatches = 0
     private static let fruitlessWatchLimit = 4
+    /// Watches in a row that ended as they began, and how many of them go without a word.
+    private var endedAtOnce = 0
+    private static let quietEnds = 2
     private var listBegan = Duration.zero
     private var listEnded: Duration?
     private var eventsReceived = 0
@@ -316,7 +319,11 @@ struct Reflector: Sendable {
         if let action = remedy(request, failure, now: now) { return action }
         failures += 1
         notes.append(.failed(failure))
-        if told.insert(FailureKey(verb: request.verb, reason: failure.reason)).inserted {
+        // A server that is shut down ends its watches, new ones too: not worth a word unless it goes on.
+        endedAtOnce = failure.reason == .endedAtOnce ? endedAtOnce + 1 : 0
+        if endedAtOnce == 0 || endedAtOnce > Self.quietEnds,
+            told.insert(FailureKey(verb: request.verb, reason: failure.reason)).inserted
+        {
             notes.append(.failing(verb: request.verb, failure))
         }
         if failure.code == 403, kind == .nodes || kind == .serviceCIDRs { completeOnce() }

@@ -30,6 +30,8 @@ public final class APIClient: Sendable {
         var body: HTTPClientResponse.Body
         /// Names the server in problems: `https://host:port`.
         var source: String
+        /// `host:port`
+        var host: String
     }
 
     /// Of a body that says why a request was refused.
@@ -163,7 +165,8 @@ public final class APIClient: Sendable {
         return try await read(
             Response(
                 encoding: encoding, body: response.body,
-                source: "\(endpoint.server.scheme.rawValue)://\(endpoint.server.hostAndPort)"))
+                source: "\(endpoint.server.scheme.rawValue)://\(endpoint.server.hostAndPort)",
+                host: endpoint.server.hostAndPort))
     }
 
     private func outgoing(_ request: APIRequest, _ credentials: Credentials) -> HTTPClientRequest {
