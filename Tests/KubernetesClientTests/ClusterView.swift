@@ -106,7 +106,7 @@ struct Overdue: Error, CustomStringConvertible {
 ///
 /// - Parameter text: for the error: what didn't come.
 func within<Value: Sendable>(
-    _ text: @autoclosure @escaping @Sendable () -> String, deadline: Duration = .seconds(30),
+    _ text: @autoclosure @escaping @Sendable () -> String, deadline: Duration = .seconds(60),
     _ body: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
     try await withThrowingTaskGroup(of: Value?.self) { group in

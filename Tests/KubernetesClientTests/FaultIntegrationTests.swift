@@ -35,7 +35,7 @@ struct FaultIntegrationTests {
 
     @Test("a fault in the first list", arguments: requestFaults, [true, false])
     func firstList(_ fault: Fault, streams: Bool) async throws {
-        let cluster = try await FollowedCluster {
+        let cluster = try await FollowedCluster(.impatient) {
             $0.streamsInitialEvents = streams
             $0.ignoresLimitAtZero = false
         }
@@ -54,7 +54,7 @@ struct FaultIntegrationTests {
 
     @Test("a fault in a later page", arguments: requestFaults)
     func laterPage(_ fault: Fault) async throws {
-        let cluster = try await FollowedCluster {
+        let cluster = try await FollowedCluster(.impatient) {
             $0.streamsInitialEvents = false
             $0.ignoresLimitAtZero = false
         }
@@ -70,7 +70,7 @@ struct FaultIntegrationTests {
 
     @Test("a fault in a watch that goes on where the last one ended", arguments: requestFaults)
     func laterWatch(_ fault: Fault) async throws {
-        try await FollowedCluster().run { cluster in
+        try await FollowedCluster(.impatient).run { cluster in
             SmallCluster.fill(cluster.store)
             cluster.follow()
             try await cluster.settle()
@@ -87,7 +87,9 @@ struct FaultIntegrationTests {
 
     @Test("a fault in a running watch", arguments: streamFaults, MediaType.allCases)
     func runningWatch(_ fault: StreamFault, type: MediaType) async throws {
-        try await FollowedCluster { $0.mediaTypes = type == .json ? [.json] : [.json, .protobuf] }.run {
+        try await FollowedCluster(.impatient) {
+            $0.mediaTypes = type == .json ? [.json] : [.json, .protobuf]
+        }.run {
             cluster in
             SmallCluster.fill(cluster.store)
             cluster.follow()

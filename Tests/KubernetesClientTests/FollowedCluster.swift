@@ -10,42 +10,45 @@ import TestAPIServer
 final class FollowedCluster: Sendable {
     /// What a client is made of.
     struct Setup: Sendable {
-        var settings = FollowedCluster.quick
-        var timeouts = FollowedCluster.quickTimeouts
+        var settings: ReflectorSettings
+        var timeouts: APIClient.Timeouts
         var contentType = ""
         var qps = -1.0
         var burst = 100
+
+        /// Short pauses. Silence is waited for longer than a busy machine may be silent.
+        init() {
+            settings = ReflectorSettings()
+            settings.pageSize = 3
+            settings.watchSeconds = 20...30
+            settings.shortestPause = .milliseconds(2)
+            settings.longestPause = .milliseconds(50)
+            settings.healthyTime = .milliseconds(100)
+            settings.longestRetryAfter = .milliseconds(20)
+            settings.absentKindPause = .milliseconds(50)
+            timeouts = APIClient.Timeouts()
+            timeouts.credentialAge = .milliseconds(20)
+        }
+
+        /// For servers that fall silent. On a busy machine this one may take another for silent, and ask again.
+        static let impatient: Setup = {
+            var setup = Setup()
+            setup.settings.watchSeconds = 2...4
+            setup.settings.watchSlack = .milliseconds(500)
+            setup.settings.bookmarkPatience = .milliseconds(1_000)
+            setup.settings.listPatience = .milliseconds(1_000)
+            setup.timeouts.connect = .seconds(2)
+            setup.timeouts.head = .seconds(1)
+            return setup
+        }()
     }
 
     /// One authority for all tests: what it issues is as good for the next one.
     static let authority = Result { try CertificateAuthority() }
     static let serverCredential = Result { try authority.get().server() }
     static let nodeName = "node-1"
-
-    /// The client's times, for tests: nothing here takes as long as a busy machine may, but patience with what is
-    /// silent.
-    static let quick: ReflectorSettings = {
-        var settings = ReflectorSettings()
-        settings.pageSize = 3
-        settings.watchSeconds = 2...4
-        settings.watchSlack = .milliseconds(500)
-        settings.bookmarkPatience = .milliseconds(1_000)
-        settings.listPatience = .milliseconds(1_000)
-        settings.shortestPause = .milliseconds(2)
-        settings.longestPause = .milliseconds(50)
-        settings.healthyTime = .milliseconds(100)
-        settings.longestRetryAfter = .milliseconds(20)
-        settings.absentKindPause = .milliseconds(50)
-        return settings
-    }()
-
-    static let quickTimeouts: APIClient.Timeouts = {
-        var timeouts = APIClient.Timeouts()
-        timeouts.connect = .seconds(2)
-        timeouts.head = .seconds(1)
-        timeouts.credentialAge = .milliseconds(20)
-        return timeouts
-    }()
+    /// All tests of a run at once would make each other's servers look silent.
+    private static let gate = Gate(8)
 
     let server: TestAPIServer
     let view: ClusterView
@@ -67,6 +70,9 @@ final class FollowedCluster: Sendable {
         configure: (inout TestAPIServer.Configuration) -> Void = { _ in },
         kubeconfig: (inout Kubeconfig, TemporaryDirectory) throws -> Void = { _, _ in }
     ) async throws {
+        await Self.gate.enter()
+        var hasBegun = false
+        defer { if !hasBegun { Task { await Self.gate.leave() } } }
         var configuration = TestAPIServer.Configuration()
         configuration.bookmarkInterval = .milliseconds(100)
         configure(&configuration)
@@ -87,6 +93,7 @@ final class FollowedCluster: Sendable {
         source = ClusterSource(
             client: client, nodeName: Self.nodeName, logger: log.logger, settings: setup.settings
         ) { view.take($0) }
+        hasBegun = true
     }
 
     /// The client begins.
@@ -97,13 +104,14 @@ final class FollowedCluster: Sendable {
         }
     }
 
-    /// Ends client and server.
-    func end() async {
+    /// Ends client and server; to be called once.
+    private func end() async {
         let task = following.withLock { $0.take() }
         task?.cancel()
         await task?.value
         await client.shutDown()
         await server.stop()
+        await Self.gate.leave()
     }
 
     /// Runs a test's body and ends all that it used, whatever came of it.

@@ -86,8 +86,11 @@ final class ResponseWriter {
     /// Ends the connection with RST: an end without lingering, past TLS, which would say goodbye.
     static func reset(_ channel: any Channel) {
         _ = (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
-        let first = try? channel.pipeline.syncOperations.context(name: FirstHandler.name)
-        first?.close(promise: nil)
+        guard let first = try? channel.pipeline.syncOperations.context(name: FirstHandler.name) else {
+            // It is to be served later, and has no handlers yet.
+            return channel.close(promise: nil)
+        }
+        first.close(promise: nil)
     }
 
     /// The connection is at its end without the HTTP body being so.
