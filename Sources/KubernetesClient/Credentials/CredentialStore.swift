@@ -82,7 +82,16 @@ actor CredentialStore {
     }
 
     private func read() async throws(CredentialError) -> Credentials {
-        let access = try readAccess()
+        var access = try readAccess()
+        if access.proxy == nil {
+            access.proxy = try ProxyEnvironment(surroundings.environment).proxy(for: access.server)
+            guard access.proxy == nil || access.canBeProxied else {
+                throw CredentialError(
+                    field: "HTTPS_PROXY",
+                    message: "behind a proxy a server given by its IP address needs tls-server-name; "
+                        + "if it needs no proxy, name \(access.server.host) in NO_PROXY")
+            }
+        }
         let identity = access.identity
         var certificate = try identity.certificate.map(bytes)
         var key = try identity.key.map(bytes)

@@ -74,15 +74,15 @@ enum Kubeconfig {
             do throws(ServerURL.Refusal) { proxy = try ProxyURL(text) } catch {
                 throw cluster.error("proxy-url", error.message)
             }
-            // The TLS library checks addresses against the peer of the connection, which is the proxy.
-            if server.scheme == .https, server.isAddress, serverName == nil, verification != .none {
-                throw cluster.error(
-                    "proxy-url", "behind a proxy a server given by its IP address needs tls-server-name")
-            }
         }
-        return ServerAccess(
+        let access = ServerAccess(
             server: server, serverName: serverName, verification: verification, proxy: proxy,
             identity: identity)
+        guard proxy == nil || access.canBeProxied else {
+            throw cluster.error(
+                "proxy-url", "behind a proxy a server given by its IP address needs tls-server-name")
+        }
+        return access
     }
 
     /// - Parameter master: `--master`.

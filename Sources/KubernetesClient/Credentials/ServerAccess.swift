@@ -54,6 +54,12 @@ struct ServerAccess: Sendable, Equatable {
     var identity: Identity
     /// True when it comes from the pod's environment.
     var isInCluster = false
+
+    /// Whether the server's certificate can be checked through a proxy. The TLS library checks an address against the
+    /// peer of the connection, which is the proxy then.
+    var canBeProxied: Bool {
+        server.scheme == .http || !server.isAddress || serverName != nil || verification == .none
+    }
 }
 
 /// A proxy on the way to the API server.
