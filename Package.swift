@@ -17,8 +17,12 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
     ],
     targets: [
         .systemLibrary(
@@ -86,6 +90,20 @@ let package = Package(
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ], exclude: ["Protobuf", "Generated/README.md"], swiftSettings: strict),
         .target(
+            name: "KubernetesClient",
+            dependencies: [
+                "KubernetesWire", "KubernetesAPI", "IPAddressing",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "Yams", package: "Yams"),
+            ], swiftSettings: strict),
+        .target(
             name: "ServiceModel", dependencies: ["KubernetesAPI", "IPAddressing"], swiftSettings: strict),
         .target(
             name: "Ruleset", dependencies: ["ServiceModel", "NFTables", "KubernetesAPI", "IPAddressing"],
@@ -110,8 +128,23 @@ let package = Package(
             name: "TestNetwork", dependencies: ["CTestNetwork", "IPAddressing"],
             path: "Tests/Support/TestNetwork", swiftSettings: strict),
         .target(
+            name: "TestAPIServer",
+            dependencies: [
+                "KubernetesAPI", "IPAddressing",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ], path: "Tests/Support/TestAPIServer", swiftSettings: strict),
+        .target(
             name: "ClusterGenerator", dependencies: ["KubernetesAPI", "IPAddressing"],
             path: "Benchmarks/ClusterGenerator", swiftSettings: strict),
+        .executableTarget(
+            name: "ClusterAPIServer",
+            dependencies: [
+                "ClusterGenerator", "TestAPIServer", "KubernetesAPI",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Benchmarks/ClusterAPIServer", swiftSettings: strict),
         .executableTarget(
             name: "ProgrammingBenchmark",
             dependencies: [
@@ -180,6 +213,13 @@ let package = Package(
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["SeededRandom", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
+        .testTarget(
+            name: "KubernetesClientTests",
+            dependencies: [
+                "SeededRandom", "TestAPIServer", "KubernetesClient", "KubernetesWire", "KubernetesAPI",
+                "IPAddressing",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
         .testTarget(
             name: "KubernetesWireTests",
             dependencies: [

@@ -1,0 +1,424 @@
+import KubernetesAPI
+import KubernetesWire
+
+/// Follows one kind of objects: decides what to ask next from what came back.
+///
+/// It has no clock (`now` counts from any moment, and never back), no socket and no sleep. Whoever drives it does
+/// what the last action says and tells what came of it:
+///
+///     start ─► request ─► accepted, then each object or event ─► ended ─► request or pause ─► …
+///
+/// What holds, whatever the server does: an update changes the objects to what the server had at one moment not
+/// before the last update's; an object is removed only when the server said that it is gone, or when a whole list
+/// lacks it.
+struct Reflector: Sendable {
+    enum Action: Sendable, Equatable {
+        case request(ReflectorRequest)
+        case pause(Duration)
+    }
+
+    /// Something to be told to people or counted.
+    enum Note: Sendable, Equatable {
+        /// A failure that wasn't told since all was well.
+        case failing(verb: String, RequestFailure)
+        /// All is well again, after as many failures.
+        case recovered(failures: Int)
+        case failed(RequestFailure)
+        case absent
+        case listed(objects: Int, took: Duration)
+        case watching
+    }
+
+    /// What comes of a list or watch that has ended.
+    enum End: Sendable, Equatable {
+        /// A page of a list is complete.
+        case page(ListMetadata)
+        /// The body of a watch ended as it should.
+        case clean
+        case failure(RequestFailure)
+    }
+
+    private enum Phase: Sendable {
+        case idle
+        case listing(ObjectList)
+        /// A stream whose first part isn't complete.
+        case streaming(ObjectList)
+        case watching
+    }
+
+    let kind: ResourceKind
+    private let settings: ReflectorSettings
+    private var selector: Selector
+    private var random: any RandomNumberGenerator & Sendable
+
+    private var phase = Phase.idle
+    private var register = ObjectRegister()
+    private var isComplete = false
+    private var completes = false
+
+    /// The version that all told objects are at least of; nil before the first list.
+    private(set) var version: String?
+    /// Whether all objects must be asked for before a watch can start.
+    private var needsList = true
+    /// The server no longer has the version, or not yet: only its newest is sure to be had.
+    private var isVersionUnavailable = false
+    /// The next list comes by pages, whatever the settings say.
+    private var mustPage = false
+    /// An expired continue token: the next list comes whole.
+    private var mustBeWhole = false
+
+    private var request: ReflectorRequest?
+    private var failure: RequestFailure?
+    private var acceptedAt: Duration?
+    /// Watches in a row that the server broke off before they brought anything.
+    private var fruitlessWatches = 0
+    private static let fruitlessWatchLimit = 4
+    /// Watches in a row that ended as they began, and how many of them go without a word.
+    private var endedAtOnce = 0
+    private static let quietEnds = 2
+    private var listBegan = Duration.zero
+    private var listEnded: Duration?
+    private var eventsReceived = 0
+    private var bookmarksReceived = 0
+
+    private var backoff: Backoff
+    private var failures = 0
+    private var told: Set<FailureKey> = []
+    private var notes: [Note] = []
+
+    private struct FailureKey: Hashable {
+        var verb: String
+        var reason: RequestFailure.Reason
+    }
+
+    init(
+        _ kind: ResourceKind, nodeName: String, settings: ReflectorSettings,
+        random: any RandomNumberGenerator & Sendable
+    ) {
+        self.kind = kind
+        self.settings = settings
+        self.random = random
+        selector = Selector(kind, nodeName: nodeName)
+        backoff = Backoff(shortest: settings.shortestPause, longest: settings.longestPause)
+    }
+
+    // MARK: What was asked
+
+    /// The first action, and the one after a pause.
+    mutating func next(now: Duration) -> Action {
+        let purpose: ReflectorRequest.Purpose
+        if needsList {
+            purpose = firstPurpose()
+            listBegan = now
+        } else {
+            purpose = .watch(version: version ?? "", seconds: watchSeconds())
+        }
+        return send(purpose)
+    }
+
+    private mutating func firstPurpose() -> ReflectorRequest.Purpose {
+        if settings.streamsLists && !mustPage {
+            phase = .streaming(ObjectList())
+            // Not older than what was told, or else the newest.
+            return .stream(version: isVersionUnavailable ? "" : version ?? "", seconds: watchSeconds())
+        }
+        phase = .listing(ObjectList())
+        // As client-go: 0 lets the server answer from memory. A server ignores a limit then, or has no such memory;
+        // with another version a limit would keep it from using that memory.
+        let from = isVersionUnavailable ? "" : version ?? "0"
+        let limit = (from.isEmpty || from == "0") && !mustBeWhole ? settings.pageSize : 0
+        return .list(version: from, limit: limit, continueToken: nil)
+    }
+
+    private mutating func watchSeconds() -> Int {
+        Int.random(in: settings.watchSeconds, using: &random)
+    }
+
+    private mutating func send(_ purpose: ReflectorRequest.Purpose) -> Action {
+        var deadline: Duration?
+        switch purpose {
+        case .list: break
+        case .watch(_, let seconds):
+            phase = .watching
+            deadline = .seconds(seconds) + settings.watchSlack
+        case .stream(_, let seconds):
+            deadline = .seconds(seconds) + settings.watchSlack
+        }
+        let request = ReflectorRequest(
+            purpose: purpose, labelSelector: selector.label, fieldSelector: selector.field, deadline: deadline
+        )
+        self.request = request
+        failure = nil
+        acceptedAt = nil
+        eventsReceived = 0
+        bookmarksReceived = 0
+        return .request(request)
+    }
+
+    // MARK: What came back
+
+    /// The head of a response that is 2xx.
+    mutating func accepted(now: Duration) {
+        acceptedAt = now
+        if case .watching = phase { notes.append(.watching) }
+    }
+
+    /// How long the body may bring nothing; nil: as long as it likes.
+    var patience: Duration? {
+        switch phase {
+        case .idle, .listing, .streaming: settings.listPatience
+        case .watching: bookmarksReceived > 0 ? settings.bookmarkPatience : nil
+        }
+    }
+
+    /// An object of a list.
+    mutating func receive(_ object: DecodedObject) {
+        guard case .listing(var list) = phase else { return }
+        phase = .idle  // The list is changed in its place.
+        list.upsert(object, known: register)
+        phase = .listing(list)
+    }
+
+    /// An event of a watch.
+    ///
+    /// - Returns: false when the body is to be read no further.
+    mutating func receive(_ event: WatchEvent, now: Duration) -> Bool {
+        guard failure == nil else { return false }
+        switch event {
+        case .error(let status):
+            failure = RequestFailure(status)
+            return false
+        case .unknown(let type):
+            // A newer server's; what it means can't be told, so start afresh.
+            failure = RequestFailure(.undecodable, "an event of unknown type \(RequestFailure.oneLine(type))")
+            return false
+        case .bookmark(let version, let endsInitialEvents):
+            eventsReceived += 1
+            bookmarksReceived += 1
+            if endsInitialEvents, case .streaming(let list) = phase {
+                complete(list, version: version, now: now)
+                phase = .watching
+                notes.append(.watching)
+            } else if case .watching = phase {
+                advance(to: version)
+            }
+        case .upserted(let object):
+            eventsReceived += 1
+            switch phase {
+            case .streaming(var list):
+                phase = .idle
+                list.upsert(object, known: register)
+                phase = .streaming(list)
+            case .watching:
+                register.upsert(object)
+                advance(to: object.resourceVersion)
+            case .idle, .listing: break
+            }
+        case .deleted(let object):
+            eventsReceived += 1
+            switch phase {
+            case .streaming(var list):
+                phase = .idle
+                if let key = object.key { list.remove(key) }
+                phase = .streaming(list)
+            case .watching:
+                if let key = object.key { register.remove(key) }
+                advance(to: object.resourceVersion)
+            case .idle, .listing: break
+            }
+        }
+        noteHealth(now)
+        return true
+    }
+
+    private mutating func advance(to version: String) {
+        if !version.isEmpty { self.version = version }
+    }
+
+    /// Takes what has changed since the last call; nil when nothing has.
+    mutating func takeUpdate() -> SourceUpdate? {
+        let pending = register.take()
+        let update = SourceUpdate(
+            kind: kind, upserted: Array(pending.upserted.values), removed: Array(pending.removed),
+            problems: pending.problems, triggerTimes: pending.triggerTimes, isFirstComplete: completes)
+        completes = false
+        return update.isEmpty ? nil : update
+    }
+
+    mutating func takeNotes() -> [Note] {
+        defer { notes = [] }
+        return notes
+    }
+
+    // MARK: What follows
+
+    /// The end of a request, whatever it was.
+    ///
+    /// - Returns: what to do next.
+    mutating func ended(_ end: End, now: Duration) -> Action {
+        guard let request else { return next(now: now) }
+        self.request = nil
+        noteHealth(now)
+        if let failure { return failed(request, failure, now: now) }
+        switch end {
+        case .failure(let failure): return failed(request, failure, now: now)
+        case .page(let metadata): return pageEnded(request, metadata, now: now)
+        case .clean: return watchEnded(request, now: now)
+        }
+    }
+
+    private mutating func pageEnded(
+        _ request: ReflectorRequest, _ metadata: ListMetadata, now: Duration
+    ) -> Action {
+        guard case .listing(let list) = phase, case .list(let version, let limit, _) = request.purpose else {
+            return next(now: now)
+        }
+        if let token = metadata.continueToken, !token.isEmpty {
+            return send(.list(version: version, limit: limit, continueToken: token))
+        }
+        complete(list, version: metadata.resourceVersion, now: now)
+        return next(now: now)
+    }
+
+    private mutating func complete(_ list: ObjectList, version: String, now: Duration) {
+        register.replace(with: list)
+        self.version = version
+        needsList = false
+        fruitlessWatches = 0
+        isVersionUnavailable = false
+        mustPage = false
+        mustBeWhole = false
+        listEnded = now
+        completeOnce()
+        notes.append(.listed(objects: list.count, took: now - listBegan))
+    }
+
+    private mutating func completeOnce() {
+        guard !isComplete else { return }
+        isComplete = true
+        completes = true
+    }
+
+    private mutating func watchEnded(_ request: ReflectorRequest, now: Duration) -> Action {
+        if case .streaming = phase {
+            // A server that doesn't know `sendInitialEvents` never says where they end.
+            mustPage = true
+            return next(now: now)
+        }
+        let lasted = acceptedAt.map { now - $0 } ?? .zero
+        if eventsReceived == 0, lasted < .seconds(1) {
+            return failed(
+                request, RequestFailure(.endedAtOnce, "the watch ended as soon as it had begun"), now: now)
+        }
+        return next(now: now)
+    }
+
+    private mutating func failed(
+        _ request: ReflectorRequest, _ failure: RequestFailure, now: Duration
+    ) -> Action {
+        if let action = remedy(request, failure, now: now) { return action }
+        failures += 1
+        notes.append(.failed(failure))
+        // A server that is shut down ends its watches, new ones too: not worth a word unless it goes on.
+        endedAtOnce = failure.reason == .endedAtOnce ? endedAtOnce + 1 : 0
+        if endedAtOnce == 0 || endedAtOnce > Self.quietEnds,
+            told.insert(FailureKey(verb: request.verb, reason: failure.reason)).inserted
+        {
+            notes.append(.failing(verb: request.verb, failure))
+        }
+        if failure.code == 403, kind == .nodes || kind == .serviceCIDRs { completeOnce() }
+        var pause = backoff.next(using: &random)
+        if let retryAfter = failure.retryAfter {
+            pause = max(pause, min(retryAfter, settings.longestRetryAfter))
+        }
+        return .pause(pause)
+    }
+
+    /// What to do at once about a failure that says how to ask better; nil when there is nothing but to wait.
+    private mutating func remedy(
+        _ request: ReflectorRequest, _ failure: RequestFailure, now: Duration
+    ) -> Action? {
+        if failure.isVersionUnavailable { return versionUnavailable(request, now: now) }
+        switch request.purpose {
+        case .stream:
+            guard case .streaming = phase else { return nil }
+            switch failure.reason {
+            case .status(400), .status(403), .status(404), .status(405), .status(406), .status(415),
+                .status(422):
+                // A server that can't do it, or doesn't let us; if it is for another reason, the list tells.
+                mustPage = true
+                return next(now: now)
+            case .silence, .undecodable: mustPage = true
+            default: break
+            }
+            return nil
+        case .list:
+            if failure.code == 400, kind == .services, selector.field != nil {
+                // An older server can't select by it. What it would keep out is passed over.
+                selector.field = nil
+                return next(now: now)
+            }
+            if failure.code == 404, failure.statusReason == "NotFound", kind == .serviceCIDRs {
+                return absent(now: now)
+            }
+            return nil
+        case .watch:
+            switch failure.reason {
+            // Asked again, it would be the same again.
+            case .status(400), .status(404), .status(405), .status(422), .undecodable: needsList = true
+            case .status(500...):
+                fruitlessWatches = eventsReceived == 0 ? fruitlessWatches + 1 : 0
+                if fruitlessWatches >= Self.fruitlessWatchLimit { needsList = true }
+            default: break
+            }
+            return nil
+        }
+    }
+
+    /// A list is asked for, of the same version or a newer one; where that can't be had either, of the newest.
+    private mutating func versionUnavailable(_ request: ReflectorRequest, now: Duration) -> Action? {
+        needsList = true
+        switch request.purpose {
+        case .watch:
+            // A server that gives lists of versions it can't watch from would be asked without end.
+            guard let listEnded, now - listEnded < settings.shortestPause else { return next(now: now) }
+            return nil
+        case .stream:
+            guard case .streaming = phase else { return next(now: now) }
+            guard !isVersionUnavailable else {
+                mustPage = true
+                return nil
+            }
+        case .list(_, let limit, let token):
+            if token != nil, limit > 0 {
+                mustBeWhole = true
+                isVersionUnavailable = true
+                return next(now: now)
+            }
+            guard !isVersionUnavailable else { return nil }
+        }
+        isVersionUnavailable = true
+        return next(now: now)
+    }
+
+    /// The kind isn't there: neither are its objects.
+    private mutating func absent(now: Duration) -> Action {
+        register.replace(with: ObjectList())
+        if !isComplete { notes.append(.absent) }
+        completeOnce()
+        mustPage = false
+        backoff.reset()
+        let pause = settings.absentKindPause
+        return .pause(pause + pause * Double.random(in: 0..<0.5, using: &random))
+    }
+
+    /// After a healthy time, a failure is a first one again.
+    private mutating func noteHealth(_ now: Duration) {
+        guard let acceptedAt, now - acceptedAt >= settings.healthyTime else { return }
+        backoff.reset()
+        guard failures > 0 else { return }
+        notes.append(.recovered(failures: failures))
+        failures = 0
+        told = []
+    }
+}
