@@ -107,14 +107,15 @@ let package = Package(
             name: "ClusterBuilders", dependencies: ["KubernetesAPI", "IPAddressing"],
             path: "Tests/Support/ClusterBuilders", swiftSettings: strict),
         .target(
-            name: "PacketCases", dependencies: ["ClusterBuilders", "KubernetesAPI", "IPAddressing"],
+            name: "PacketCases",
+            dependencies: ["ClusterBuilders", "Agent", "HostNetwork", "KubernetesAPI", "IPAddressing"],
             path: "Tests/Support/PacketCases", swiftSettings: strict),
         .testTarget(
             name: "FateTests",
             dependencies: [
                 "SeededRandom",
-                "Agent", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing", "ClusterBuilders",
-                "PacketCases", "PacketSimulator", "TestNetwork",
+                "Agent", "HostNetwork", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
+                "ClusterBuilders", "PacketCases", "PacketSimulator", "TestNetwork",
             ], swiftSettings: strict),
         .testTarget(
             name: "DataplaneTests",
