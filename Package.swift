@@ -123,9 +123,8 @@ let package = Package(
                 "SeededRandom",
                 // Run as a program, not imported.
                 "sluice",
-                "Agent", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
-                "TestNetwork",
-                "ClusterBuilders",
+                "Agent", "Conntrack", "HostNetwork", "Manifests", "Ruleset", "NFTables", "NFTablesKernel",
+                "KubernetesAPI", "IPAddressing", "TestNetwork", "ClusterBuilders",
             ], swiftSettings: strict),
         .testTarget(
             name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "IPAddressing"],
