@@ -187,14 +187,15 @@ let package = Package(
             name: "ClusterBuilders", dependencies: ["KubernetesAPI", "IPAddressing"],
             path: "Tests/Support/ClusterBuilders", swiftSettings: strict),
         .target(
-            name: "PacketCases", dependencies: ["ClusterBuilders", "KubernetesAPI", "IPAddressing"],
+            name: "PacketCases",
+            dependencies: ["ClusterBuilders", "Agent", "HostNetwork", "KubernetesAPI", "IPAddressing"],
             path: "Tests/Support/PacketCases", swiftSettings: strict),
         .testTarget(
             name: "FateTests",
             dependencies: [
                 "SeededRandom",
-                "Agent", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing", "ClusterBuilders",
-                "PacketCases", "PacketSimulator", "TestNetwork",
+                "Agent", "HostNetwork", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
+                "ClusterBuilders", "PacketCases", "PacketSimulator", "TestNetwork",
             ], swiftSettings: strict),
         .testTarget(
             name: "DataplaneTests",
@@ -202,9 +203,8 @@ let package = Package(
                 "SeededRandom",
                 // Run as a program, not imported.
                 "sluice",
-                "Agent", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
-                "TestNetwork",
-                "ClusterBuilders", "Deployment",
+                "Agent", "Conntrack", "HostNetwork", "Manifests", "Ruleset", "NFTables", "NFTablesKernel",
+                "KubernetesAPI", "IPAddressing", "TestNetwork", "ClusterBuilders", "Deployment",
             ], swiftSettings: strict),
         .target(
             name: "Deployment", dependencies: [.product(name: "Yams", package: "Yams")],

@@ -1,6 +1,6 @@
 public import ArgumentParser
-public import ProxyConfiguration
 import Documents
+public import ProxyConfiguration
 
 /// The value of a flag that may go without one, as Go's boolean flags: `--flag`, `--flag=false`.
 ///

@@ -1,6 +1,6 @@
 public import ArgumentParser
-public import ProxyConfiguration
 import Documents
+public import ProxyConfiguration
 
 /// How the log looks. These flags go before a configuration file.
 public struct LogOptions: ParsableArguments, Sendable {

@@ -1,6 +1,5 @@
 import Agent
 import ArgumentParser
-import ProxyConfiguration
 import Conntrack
 import Foundation
 import HealthChecks
@@ -12,6 +11,7 @@ import Logging
 import Manifests
 import NFTables
 import NFTablesKernel
+import ProxyConfiguration
 import Ruleset
 import StatusServers
 

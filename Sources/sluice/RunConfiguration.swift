@@ -1,9 +1,9 @@
 import ArgumentParser
-import ProxyConfiguration
 import FileWatching
 import Foundation
 import KubeProxyFlags
 import Logging
+import ProxyConfiguration
 
 extension Run {
     /// The configuration from the file, if one is named, and the flags. What is wrong in it is told, all of it.

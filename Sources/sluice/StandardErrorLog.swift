@@ -1,7 +1,7 @@
-import ProxyConfiguration
 import Foundation
 import KubeProxyFlags
 import Logging
+import ProxyConfiguration
 
 /// Log lines on standard error, one line each, whatever is in them.
 struct StandardErrorLog: LogHandler {

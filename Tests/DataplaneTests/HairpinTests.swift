@@ -1,5 +1,6 @@
 import Agent
 import ClusterBuilders
+import Conntrack
 import IPAddressing
 import KubernetesAPI
 import TestNetwork
@@ -132,6 +133,91 @@ extension DataplaneTests {
                     try cluster.answers(
                         to: traffic.virtual(1), from: cluster["a"], traffic.transport, times: 2)
                         == ["a", "a"])
+            }
+        }
+
+        @Test(
+            "statement 17: a pod reaches itself by its Service's external addresses too",
+            arguments: [
+                ClusterPlan.PodNetwork.routed, .bridged(hairpin: true), .bridged(hairpin: false),
+            ], Traffic.all)
+        func externalAddresses(podNetwork: ClusterPlan.PodNetwork, traffic: Traffic) throws {
+            try ProxiedCluster.with(plan(podNetwork)) { cluster in
+                if podNetwork == .bridged(hairpin: false) {
+                    try cluster.node.namespace.setSysctls([
+                        "bridge/bridge-nf-call-iptables": "0", "bridge/bridge-nf-call-ip6tables": "0",
+                    ])
+                }
+                let pod = cluster["a"]
+                try cluster.apply([cluster.nodeObject()])
+                for policy in [Service.TrafficPolicy.cluster, .local] {
+                    try cluster.apply(
+                        [.loadBalancer("web", at: 1, nodePort: 30080, externalTrafficPolicy: policy)],
+                        EndpointSlice.pair("web", cluster.endpoints("a")))
+                    for destination in [
+                        AddressPort(VirtualAddress.loadBalancer(1, traffic.family), 80),
+                        AddressPort(VirtualAddress.external(1, traffic.family), 80),
+                        cluster.node.port(30080, traffic.family),
+                    ] {
+                        let attempt = try cluster.attempt(to: destination, from: pod, traffic.transport)
+                        #expect(attempt.server == "a", "\(destination): \(attempt.outcome)")
+                        #expect(attempt.seenSource?.address != pod.address(traffic.family))
+                    }
+                }
+            }
+        }
+
+        /// The hairpins of a node are those of its own endpoints, as with kube-proxy. Where local pods can be told,
+        /// traffic of another node's pod is masqueraded for coming from elsewhere.
+        @Test(
+            "statement 17: a pod of another node that comes to itself by way of this one needs a local mode",
+            arguments: Traffic.all)
+        func elsewhere(traffic: Traffic) throws {
+            for mode in [ProxySettings.LocalMode?.none, .nodeCIDR] {
+                try ProxiedCluster.with(ClusterPlan(pods: [["client"], ["far"]]), mode: mode) { cluster in
+                    let pod = cluster["far"]
+                    let destination = traffic.virtual(1)
+                    // Its own node has no proxy and sends it here.
+                    try cluster.network.nodes[1].namespace.command(
+                        "ip", "route", "add", "\(destination.address)", "via",
+                        "\(cluster.node.address(traffic.family))")
+                    try cluster.apply([cluster.nodeObject()])
+                    try cluster.apply(
+                        [.clusterIP("web", at: VirtualAddress.pair(1))],
+                        EndpointSlice.pair("web", cluster.endpoints("far")))
+                    if mode != nil {
+                        let attempt = try cluster.attempt(to: destination, from: pod, traffic.transport)
+                        #expect(attempt.server == "far", "\(attempt.outcome)")
+                        #expect(attempt.seenSource?.address == cluster.node.address(traffic.family))
+                        return
+                    }
+                    let tracking = try cluster.node.namespace.run { try ConntrackConnection() }
+                    let outcome = try cluster.outcomeWithoutAnswer(
+                        to: destination, from: pod, traffic.transport)
+                    #expect(outcome == .timedOut)
+                    // It was sent to itself under its own address.
+                    var replies: [ConntrackEntry.Tuple] = []
+                    try tracking.dump(traffic.family, protocol: traffic.transport) { entry in
+                        if entry.original.destination == destination { replies.append(entry.reply) }
+                    }
+                    #expect(replies.map(\.source) == [pod.port(8080, traffic.family)])
+                    #expect(replies.map(\.destination.address) == [pod.address(traffic.family)])
+                }
+            }
+        }
+
+        @Test(
+            "statement 17: where its own node has a proxy, a pod reaches itself without any local mode",
+            arguments: Traffic.all)
+        func ownProxy(traffic: Traffic) throws {
+            try ProxiedCluster.with(ClusterPlan(pods: [["client"], ["far"]]), onEveryNode: true) { cluster in
+                try cluster.apply(
+                    [.clusterIP("web", at: VirtualAddress.pair(1))],
+                    EndpointSlice.pair("web", cluster.endpoints("far")))
+                let attempt = try cluster.attempt(
+                    to: traffic.virtual(1), from: cluster["far"], traffic.transport)
+                #expect(attempt.server == "far", "\(attempt.outcome)")
+                #expect(attempt.seenSource?.address == cluster.network.nodes[1].address(traffic.family))
             }
         }
 

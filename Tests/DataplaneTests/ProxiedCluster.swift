@@ -1,7 +1,9 @@
 import Agent
 import ClusterBuilders
+import HostNetwork
 import IPAddressing
 import KubernetesAPI
+import Manifests
 import NFTables
 import NFTablesKernel
 import Ruleset
@@ -9,7 +11,8 @@ import Synchronization
 import TestNetwork
 import Testing
 
-/// A cluster of namespaces whose first node is served by the product's own planner, compiler and writer.
+/// A cluster of namespaces whose first node, or each of them, is served by the product's own planner, compiler and
+/// writer.
 final class ProxiedCluster {
     typealias Host = TestCluster.Host
 
@@ -18,27 +21,64 @@ final class ProxiedCluster {
     /// For connections that nothing may come of.
     static let dropTimeout = Duration.milliseconds(500)
 
+    /// What a node's agent consists of.
+    private struct Proxy {
+        let settings: ProxySettings
+        let hostAddresses: [HostAddress]
+        let connection: Connection
+        var planner: Planner
+        var writer: RulesetWriter<Connection>
+
+        init(_ node: Host, _ mode: ProxySettings.LocalMode?) throws {
+            settings = ProxySettings(nodeName: node.name, localMode: mode)
+            (connection, hostAddresses) = try node.namespace.run {
+                (try Connection(), try HostAddresses.read())
+            }
+            planner = Planner(settings: settings)
+            planner.hostAddresses = hostAddresses
+            writer = RulesetWriter(settings: settings, kernel: connection)
+        }
+
+        mutating func startAnew(_ objects: [ClusterObject]) {
+            planner = Planner(settings: settings)
+            planner.hostAddresses = hostAddresses
+            writer = RulesetWriter(settings: settings, kernel: connection)
+            planner.apply(objects)
+        }
+
+        mutating func write() throws -> WriteReport {
+            let step = planner.step()
+            let report = try writer.write(step.plans, environment: planner.environment)
+            let repaired = report.repairedAfter.map { "\($0)" }
+            try #require(repaired == nil, "a transaction had to be repaired")
+            #expect((step.newProblems + report.problems).map(\.description) == [])
+            return report
+        }
+    }
+
     let network: TestCluster
-    /// In the node's namespace.
-    let connection: Connection
     private var objects: [ClusterObject.Key: ClusterObject] = [:]
     private let sourcePorts = SourcePorts()
-    private var planner: Planner
-    private var writer: RulesetWriter<Connection>
+    /// Of the first node, then of the others that have one.
+    private var proxies: [Proxy]
 
-    private init(_ network: TestCluster) throws {
+    /// In the first node's namespace.
+    var connection: Connection { proxies[0].connection }
+
+    private init(_ network: TestCluster, _ mode: ProxySettings.LocalMode?, onEveryNode: Bool) throws {
         self.network = network
-        connection = try network.node.namespace.run { try Connection() }
-        planner = Planner(settings: ProxySettings(nodeName: network.node.name))
-        writer = RulesetWriter(settings: ProxySettings(nodeName: network.node.name), kernel: connection)
+        let proxied = onEveryNode ? network.nodes : [network.node]
+        proxies = try proxied.map { try Proxy($0, mode) }
     }
 
     /// Every pod serves port 8080 over TCP and UDP.
-    static func with<T>(_ plan: ClusterPlan = ClusterPlan(), _ body: (ProxiedCluster) throws -> T) throws -> T
-    {
+    static func with<T>(
+        _ plan: ClusterPlan = ClusterPlan(), mode: ProxySettings.LocalMode? = nil, onEveryNode: Bool = false,
+        _ body: (ProxiedCluster) throws -> T
+    ) throws -> T {
         try TestCluster.with(plan) { network in
             for pod in network.pods { try network.serve(pod, tcp: [8080], udp: [8080]) }
-            return try body(ProxiedCluster(network))
+            return try body(ProxiedCluster(network, mode, onEveryNode: onEveryNode))
         }
     }
 
@@ -53,8 +93,11 @@ final class ProxiedCluster {
     func apply(_ changes: [ClusterObject], removing gone: [ClusterObject.Key] = []) throws -> WriteReport {
         for object in changes { objects[object.key] = object }
         for key in gone { objects[key] = nil }
-        planner.apply(changes)
-        planner.apply(Dictionary(uniqueKeysWithValues: gone.map { ($0, ClusterObject?.none) }))
+        for index in proxies.indices {
+            proxies[index].planner.apply(changes)
+            proxies[index].planner.apply(
+                Dictionary(uniqueKeysWithValues: gone.map { ($0, ClusterObject?.none) }))
+        }
         return try write()
     }
 
@@ -68,19 +111,31 @@ final class ProxiedCluster {
     @discardableResult
     func restart(changing changes: [ClusterObject] = []) throws -> WriteReport {
         for object in changes { objects[object.key] = object }
-        planner = Planner(settings: ProxySettings(nodeName: node.name))
-        writer = RulesetWriter(settings: ProxySettings(nodeName: node.name), kernel: connection)
-        planner.apply(Array(objects.values))
+        for index in proxies.indices { proxies[index].startAnew(Array(objects.values)) }
         return try write()
     }
 
+    /// Puts the objects of a manifest in force, all of which must be in order.
+    func apply(manifest text: String) throws {
+        let parsed = ManifestParser.parse(text, source: "manifest.yaml")
+        #expect(parsed.problems.map(\.description) == [])
+        try apply(parsed.objects)
+    }
+
+    /// What the first node's proxy did.
     private func write() throws -> WriteReport {
-        let step = planner.step()
-        let report = try writer.write(step.plans, environment: planner.environment)
-        let repaired = report.repairedAfter.map { "\($0)" }
-        try #require(repaired == nil, "a transaction had to be repaired")
-        #expect((step.newProblems + report.problems).map(\.description) == [])
-        return report
+        var reports: [WriteReport] = []
+        for index in proxies.indices { reports.append(try proxies[index].write()) }
+        return reports[0]
+    }
+
+    /// The Node object of the first node, or of another.
+    func nodeObject(_ number: Int = 0) -> ClusterObject {
+        let networks = AddressFamily.allCases.compactMap {
+            IPNetwork(network.plan.podBlock($0, node: number))
+        }
+        let node = network.nodes[number]
+        return .node(Node(name: node.name, podCIDRs: networks, addresses: node.addresses))
     }
 
     /// The pods of those names as endpoints, each with its addresses of both families.
@@ -116,9 +171,13 @@ final class ProxiedCluster {
 
     /// What becomes of a connection that is to be dropped.
     func outcomeWithoutAnswer(
-        to destination: AddressPort, from host: Host, _ transport: TransportProtocol = .tcp
+        to destination: AddressPort, from host: Host, _ transport: TransportProtocol = .tcp,
+        source: IPAddress? = nil
     ) throws -> Outcome {
-        try host.namespace.connect(transport, to: destination, timeout: Self.dropTimeout).outcome
+        try host.namespace.connect(
+            transport, to: destination, sourceAddress: source, sourcePort: sourcePorts.next(),
+            timeout: Self.dropTimeout
+        ).outcome
     }
 
     // MARK: The kernel

@@ -126,4 +126,21 @@ struct FateJudgeTests {
         #expect(!isRight(.keptButByItself, from: .a, seenAs: .a))
         #expect(isRight(.keptButByItself, from: .a, seenAs: .node))
     }
+
+    @Test("only masquerading may change the source port, and on a bridge it gives the bridge's address")
+    func masquerading() {
+        func isRight(_ source: SourceExpectation, seenAs seen: AddressPort, on setting: Setting) -> Bool {
+            var judge = FateJudge(setting)
+            let fate = ObservedFate.reached(Server.a.address(.ipv4), source: seen)
+            return judge.problems(
+                of: [observation(fate)], in: step(.answered(by: .a), source: source)
+            ).isEmpty
+        }
+        let (client, node) = (Place.client.address(.ipv4), Place.node.address(.ipv4))
+        #expect(isRight(.masqueraded, seenAs: AddressPort(node, 5000), on: .nodeCIDR))
+        #expect(!isRight(.kept, seenAs: AddressPort(client, 5000), on: .nodeCIDR))
+        #expect(isRight(.masqueraded, seenAs: AddressPort(Place.bridge(.ipv4), 4000), on: .bridgeInterface))
+        #expect(!isRight(.masqueraded, seenAs: AddressPort(node, 4000), on: .bridgeInterface))
+        #expect(!isRight(.masqueraded, seenAs: AddressPort(Place.bridge(.ipv4), 4000), on: .nodeCIDR))
+    }
 }

@@ -1,6 +1,7 @@
 import Agent
 import ClusterBuilders
 import Glibc
+import HostNetwork
 import IPAddressing
 import KubernetesAPI
 import NFTablesKernel
@@ -21,8 +22,14 @@ final class KernelNetwork: Sendable {
     /// What a host elsewhere calls itself that has the virtual addresses, for what no rule touches.
     static let elsewhere = "elsewhere"
 
-    init() throws {
-        let plan = ClusterPlan(pods: [Place.podsOnNode.map(\.rawValue), [Place.far.rawValue]])
+    /// Node, the node of `far`, and one more without pods, whose machine has what no rule touches.
+    ///
+    /// A proxy runs on the first node alone. What becomes of a connection is decided by the rules of the node that it
+    /// comes to first, and here each one comes to that.
+    init(isBridged: Bool) throws {
+        var plan = ClusterPlan(pods: [Place.podsOnNode.map(\.rawValue), [Place.far.rawValue], []])
+        plan.podNetwork = isBridged ? .bridged(hairpin: true) : .routed
+        plan.podInterfacePrefix = Setting.podInterfacePrefix
         let cluster = try TestCluster(plan)
         self.cluster = cluster
         var servers: [EchoServer] = []
@@ -40,12 +47,13 @@ final class KernelNetwork: Sendable {
                 servers.append(server)
             }
         }
-        for family in AddressFamily.allCases {
+        for family in AddressFamily.allCases where !isBridged {
             let added = try cluster.addAddresses(
                 Place.clientCount, to: cluster[pod: Place.client.rawValue], family)
             precondition(added == (1...Place.clientCount).map { Place.client($0, family) })
         }
         servers.append(try Self.serveElsewhere(cluster))
+        servers.append(try Self.serveNode(cluster))
         self.servers = servers
     }
 
@@ -59,23 +67,30 @@ final class KernelNetwork: Sendable {
 
     func namespace(_ place: Place) -> Namespace { Self.host(place, of: cluster).namespace }
 
-    /// Virtual addresses exist on the other node, so that a connection that no rule touches is answered there, and
+    /// Virtual addresses exist on the last node, so that a connection that no rule touches is answered there, and
     /// is told from one that is dropped.
     private static func serveElsewhere(_ cluster: TestCluster) throws -> EchoServer {
-        let other = cluster.nodes[1]
-        let addresses = (1...4).flatMap { VirtualAddress.pair($0) }
-        try other.namespace.command("ip", "-batch", "-", input: lines(addresses.map(addedToLoopback)))
-        // Answers to the outside go back by way of the node that translated: it would see half of them else.
-        try other.namespace.command(
-            "ip", "-batch", "-",
-            input: lines(
-                AddressFamily.allCases.map {
-                    "route add \(cluster.outside.address($0)) via \(cluster.node.address($0))"
-                }))
-        try cluster.node.namespace.command(
-            "ip", "-batch", "-",
-            input: lines(addresses.map { "route add \($0) via \(other.address($0.family))" })
-        )
+        let (ofFar, last) = (cluster.nodes[1], cluster.nodes[2])
+        let addresses = (UInt8(1)...4).flatMap { number in
+            AddressFamily.allCases.flatMap {
+                [
+                    VirtualAddress.number(number, $0), VirtualAddress.loadBalancer(number, $0),
+                    VirtualAddress.external(number, $0),
+                ]
+            }
+        }
+        func byNode(_ addresses: [IPAddress]) -> [String] {
+            addresses.map { "route add \($0) via \(cluster.node.address($0.family))" }
+        }
+        try ip(cluster.node, addresses.map { "route add \($0) via \(last.address($0.family))" })
+        // Answers go back by way of the node that translated: it would see half of them else.
+        let outside = cluster.outside.addresses
+        try ip(
+            last,
+            addresses.map(addedToLoopback) + byNode(outside + cluster[pod: Place.far.rawValue].addresses))
+        let second = AddressFamily.allCases.map(Place.secondOfNode)
+        try ip(ofFar, byNode(addresses + second + outside))
+        try ip(cluster.outside, byNode(second))
         // The node forwards what came from there to its neighbour, and would tell of the shorter way.
         try cluster.outside.namespace.setSysctls([
             "ipv6/conf/all/accept_redirects": "0", "ipv6/conf/br0/accept_redirects": "0",
@@ -88,14 +103,37 @@ final class KernelNetwork: Sendable {
                 [TransportProtocol.tcp, .udp].map { EchoServer.Listener($0, AddressPort(address, port)) }
             }
         }
-        return try EchoServer(elsewhere, in: other.namespace, listeners: listeners)
+        return try EchoServer(elsewhere, in: last.namespace, listeners: listeners)
+    }
+
+    /// The node's second address; and its own processes at the node port that Services have, for where no rule
+    /// touches what comes to it.
+    private static func serveNode(_ cluster: TestCluster) throws -> EchoServer {
+        let node = cluster.node
+        // Such as masquerading doesn't take: IPv4's is secondary by its network, IPv6's is deprecated.
+        try ip(
+            node,
+            AddressFamily.allCases.map { family in
+                let address = "addr add \(Place.secondOfNode(family))"
+                return family == .ipv4
+                    ? "\(address)/24 dev eth0" : "\(address)/64 dev eth0 nodad preferred_lft 0"
+            })
+        let addresses = AddressFamily.allCases.flatMap { family in
+            [Frontend.nodePort, .nodePortAtSecond, .nodePortAtLoopback].map { $0.destination(family) }
+        }
+        let listeners = addresses.flatMap { address in
+            [TransportProtocol.tcp, .udp].map { EchoServer.Listener($0, address) }
+        }
+        return try EchoServer(elsewhere, in: node.namespace, listeners: listeners)
     }
 
     private static func addedToLoopback(_ address: IPAddress) -> String {
         "addr add \(address)/\(address.family.bitWidth) dev lo" + (address.family == .ipv6 ? " nodad" : "")
     }
 
-    private static func lines(_ lines: [String]) -> String { lines.map { $0 + "\n" }.joined() }
+    private static func ip(_ host: TestCluster.Host, _ lines: [String]) throws {
+        try host.namespace.command("ip", "-batch", "-", input: lines.map { $0 + "\n" }.joined())
+    }
 
     /// Source ports that nobody has used in this network: conntrack remembers connections longer than a case runs.
     func takePorts(_ count: Int) -> UInt16 {
@@ -114,10 +152,12 @@ final class KernelNetwork: Sendable {
 
 /// Lets all tests of a suite share one network.
 struct SharedNetwork: SuiteTrait, TestScoping {
+    var isBridged = false
+
     func provideScope(
         for test: Test, testCase: Test.Case?, performing body: @Sendable () async throws -> Void
     ) async throws {
-        let network = try KernelNetwork()
+        let network = try KernelNetwork(isBridged: isBridged)
         defer { network.remove() }
         try await KernelNetwork.$current.withValue(network, operation: body)
     }
@@ -134,11 +174,14 @@ final class KernelWorld: PacketWorld {
     private let connection: NFTablesKernel.Connection
     private var proxy: Proxy<NFTablesKernel.Connection>
 
-    init(_ network: KernelNetwork) throws {
+    init(_ network: KernelNetwork, _ setting: Setting = Setting()) throws {
         self.network = network
-        connection = try network.cluster.node.namespace.run { try NFTablesKernel.Connection() }
+        let (connection, addresses) = try network.cluster.node.namespace.run {
+            (try NFTablesKernel.Connection(), try HostAddresses.read())
+        }
+        self.connection = connection
         _ = try Cleanup.run(connection)
-        proxy = try Proxy(connection)
+        proxy = try Proxy(connection, setting.proxy, hostAddresses: addresses)
     }
 
     func change(_ upserts: [ClusterObject], removing gone: [ClusterObject.Key]) throws {

@@ -1,4 +1,5 @@
 import Agent
+import HostNetwork
 import IPAddressing
 import KubernetesAPI
 import NFTablesKernel
@@ -62,11 +63,13 @@ extension PacketWorld {
 
 /// The product's parts between the cluster's objects and a kernel.
 struct Proxy<Kernel: RuleKernel> {
-    private var planner = Planner(settings: ProxySettings(nodeName: Place.nodeName))
+    private var planner: Planner
     private let writer: RulesetWriter<Kernel>
 
-    init(_ kernel: Kernel) throws {
-        writer = RulesetWriter(settings: ProxySettings(nodeName: Place.nodeName), kernel: kernel)
+    init(_ kernel: Kernel, _ settings: ProxySettings, hostAddresses: [HostAddress]) throws {
+        planner = Planner(settings: settings)
+        planner.hostAddresses = hostAddresses
+        writer = RulesetWriter(settings: settings, kernel: kernel)
         try change([], removing: [])
     }
 

@@ -1,5 +1,6 @@
 import Agent
 import Glibc
+import HostNetwork
 import IPAddressing
 import KubernetesAPI
 import NFTables
@@ -35,33 +36,49 @@ final class SimulatedKernel: RuleKernel {
 
 /// The node of the cases, simulated.
 final class SimulatedWorld: PacketWorld {
+    private let setting: Setting
     private let kernel: SimulatedKernel
     private var proxy: Proxy<SimulatedKernel>
     /// The rules that the last packet met, and what they made of it.
     private(set) var lastResult: PacketSimulator.Result?
 
-    init(canDestroyElements: Bool = true) throws {
-        kernel = SimulatedKernel(
-            PacketSimulator(node: Self.node), canDestroyElements: canDestroyElements)
-        proxy = try Proxy(kernel)
+    init(_ setting: Setting = Setting(), canDestroyElements: Bool = true) throws {
+        self.setting = setting
+        let node = SimulatedNode(
+            addresses: AddressFamily.allCases.map(Place.node.address)
+                + AddressFamily.allCases.map(Place.secondOfNode),
+            interfaces: [SimulatedNode.Interface("eth0", [])]
+                + (setting.isBridged ? [Self.bridge] : Place.podsOnNode.map(Self.link)))
+        kernel = SimulatedKernel(PacketSimulator(node: node), canDestroyElements: canDestroyElements)
+        let own = node.addresses + node.interfaces.flatMap(\.addresses)
+        proxy = try Proxy(
+            kernel, setting.proxy,
+            hostAddresses: own.map {
+                HostAddress(
+                    address: $0, prefixLength: $0.family.bitWidth, interfaceIndex: 2, interfaceName: "eth0")
+            })
     }
 
-    private static let node = Node(
-        addresses: AddressFamily.allCases.map(Place.node.address),
-        interfaces: [Node.Interface("eth0", [])]
-            + Place.podsOnNode.map { pod in
-                let extra = pod == .client ? Place.clientCount : 0
-                let addresses = AddressFamily.allCases.flatMap { family in
-                    [pod.address(family)]
-                        + (extra == 0 ? [] : (1...extra).map { Place.client($0, family) })
-                }
-                return Node.Interface(
-                    interface(of: pod),
-                    addresses.compactMap { IPNetwork($0, prefixLength: $0.family.bitWidth) })
-            })
+    private static let bridge = SimulatedNode.Interface(
+        Setting.bridge, Place.podNetworks, addresses: AddressFamily.allCases.map(Place.bridge))
+
+    private static func link(to pod: Place) -> SimulatedNode.Interface {
+        let extra = pod == .client ? Place.clientCount : 0
+        let addresses = AddressFamily.allCases.flatMap { family in
+            [pod.address(family)] + (extra == 0 ? [] : (1...extra).map { Place.client($0, family) })
+        }
+        return SimulatedNode.Interface(
+            interface(of: pod), addresses.compactMap { IPNetwork($0, prefixLength: $0.family.bitWidth) })
+    }
 
     private static func interface(of place: Place) -> String {
-        Place.podsOnNode.firstIndex(of: place).map { "pod\($0 + 1)" } ?? "eth0"
+        Place.podsOnNode.firstIndex(of: place).map { "\(Setting.podInterfacePrefix)\($0 + 1)" } ?? "eth0"
+    }
+
+    /// Where its packets come in.
+    private func inputInterface(_ place: Place) -> String {
+        let link = Self.interface(of: place)
+        return setting.isBridged && link != "eth0" ? Setting.bridge : link
     }
 
     func change(_ upserts: [ClusterObject], removing gone: [ClusterObject.Key]) throws {
@@ -78,7 +95,7 @@ final class SimulatedWorld: PacketWorld {
         mayBeDropped: Bool
     ) -> ObservedFate {
         let origin: Packet.Origin =
-            client == .node ? .local : .forwarded(inputInterface: Self.interface(of: client))
+            client == .node ? .local : .forwarded(inputInterface: inputInterface(client))
         let result = kernel.simulator.send(Packet(transport, from: source, to: destination, origin: origin))
         lastResult = result
         return switch result.fate {

@@ -92,7 +92,8 @@ struct CheckTests {
         for (more, isBeingDeleted) in [([WireField(9, "deletionTimestamp", time)], true), ([], false)] {
             let node = WireObject("v1", "Node", [Fixture.metadata("node-1", namespace: nil, more: more)])
             #expect(
-                try node.decoded(.nodes, encoding).object == .node(Node(name: "node-1", isBeingDeleted: isBeingDeleted))
+                try node.decoded(.nodes, encoding).object
+                    == .node(Node(name: "node-1", isBeingDeleted: isBeingDeleted))
             )
         }
     }

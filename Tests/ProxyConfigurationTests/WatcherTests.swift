@@ -1,6 +1,6 @@
-import ProxyConfiguration
 import Foundation
 import Glibc
+import ProxyConfiguration
 import Testing
 
 /// A ConfigMap's volume as the kubelet lays it out: `config.conf` → `..data/config.conf`, `..data` → a directory.

@@ -24,6 +24,28 @@ extension Service {
             name: .default(name), clusterIPs: addresses, ports: ports, affinityTimeout: affinity,
             internalTrafficPolicy: internalTrafficPolicy)
     }
+
+    /// `default/<name>`, of type LoadBalancer, with the virtual addresses of a number and of every kind. Both of its
+    /// ports have the same node port.
+    /// - Parameters:
+    ///   - affinity: seconds of ClientIP affinity.
+    ///   - ranges: `loadBalancerSourceRanges`.
+    public static func loadBalancer(
+        _ name: String, at number: UInt8, nodePort: UInt16, affinity: UInt32? = nil,
+        internalTrafficPolicy: TrafficPolicy = .cluster, externalTrafficPolicy: TrafficPolicy = .cluster,
+        ranges: [IPNetwork]? = nil
+    ) -> Service {
+        Service(
+            name: .default(name), kind: .loadBalancer, clusterIPs: VirtualAddress.pair(number),
+            ports: webPorts.map {
+                Port(name: $0.name, transport: $0.transport, port: $0.port, nodePort: nodePort)
+            },
+            affinityTimeout: affinity, internalTrafficPolicy: internalTrafficPolicy,
+            externalTrafficPolicy: externalTrafficPolicy,
+            externalIPs: AddressFamily.allCases.map { VirtualAddress.external(number, $0) },
+            loadBalancerIPs: AddressFamily.allCases.map { VirtualAddress.loadBalancer(number, $0) },
+            sourceRanges: ranges)
+    }
 }
 
 extension EndpointSlice {

@@ -41,3 +41,33 @@ func servicePorts(_ port: UInt16) -> [Service.Port] {
 /// The networks that virtual addresses come from, as an object.
 let serviceCIDR = ClusterObject.serviceCIDR(
     ServiceCIDR(name: "kubernetes", networks: VirtualAddress.networks))
+
+/// `web` with an address of every kind: those of `Frontend`.
+func exposed(
+    _ name: String = "web", at number: UInt8 = Frontend.number, nodePort: UInt16 = Frontend.port,
+    affinity: UInt32? = nil, internalTrafficPolicy: Service.TrafficPolicy = .cluster,
+    externalTrafficPolicy: Service.TrafficPolicy = .cluster, ranges: [IPNetwork]? = nil
+) -> Service {
+    .loadBalancer(
+        name, at: number, nodePort: nodePort, affinity: affinity,
+        internalTrafficPolicy: internalTrafficPolicy, externalTrafficPolicy: externalTrafficPolicy,
+        ranges: ranges)
+}
+
+extension Place {
+    /// Its endpoints for certain nodes and zones (`hints`).
+    func hinted(
+        nodes: [String] = [], zones: [String] = [], _ condition: EndpointCondition = .ready
+    ) -> [EndpointSlice.Endpoint] {
+        endpoints(condition).map { endpoint in
+            var endpoint = endpoint
+            (endpoint.nodeHints, endpoint.zoneHints) = (nodes, zones)
+            return endpoint
+        }
+    }
+
+    /// A network of each family with the host alone.
+    var networks: [IPNetwork] {
+        AddressFamily.allCases.compactMap { IPNetwork(address($0), prefixLength: $0.bitWidth) }
+    }
+}

@@ -36,14 +36,23 @@ public struct Observation: Sendable, Hashable, CustomStringConvertible {
     var server: AddressPort? {
         if case .reached(let server, _) = fate { server } else { nil }
     }
+
+    /// Whether two worlds say the same of one connection. The source port that masquerading takes at random is
+    /// nobody's to foresee; that nothing else changes it is the judge's business.
+    public func isLike(_ other: Observation) -> Bool {
+        guard case .reached(let server, let seen) = fate, case .reached(server, let otherSeen) = other.fate
+        else { return self == other }
+        return (source, destination) == (other.source, other.destination) && seen.address == otherSeen.address
+    }
 }
 
 /// Compares what became of the connections of a case with what must become of them, step by step.
 public struct FateJudge: Sendable {
+    private let setting: Setting
     /// The servers of the labelled steps, in the order of the connections.
     private var servers: [String: [AddressPort]] = [:]
 
-    public init() {}
+    public init(_ setting: Setting = Setting()) { self.setting = setting }
 
     /// What is wrong with them; empty when all is as the step expects.
     public mutating func problems(of observations: [Observation], in step: ConnectionStep) -> [String] {
@@ -136,8 +145,9 @@ public struct FateJudge: Sendable {
             }
         let wanted =
             isMasqueraded
-            ? Place.node.address(observation.source.address.family) : observation.source.address
-        return seen == AddressPort(wanted, observation.source.port)
-            ? nil : "\(observation), which should have been seen from \(wanted)"
+            ? setting.masqueradeAddress(to: server.address) : observation.source.address
+        // Masquerading may take another port, at random even; nothing else may.
+        let isRight = seen.address == wanted && (isMasqueraded || seen.port == observation.source.port)
+        return isRight ? nil : "\(observation), which should have been seen from \(wanted)"
     }
 }

@@ -8,6 +8,7 @@ public import Testing
 public struct PacketCase: Sendable, CustomTestStringConvertible {
     /// Begins with the numbers of the statements that it proves.
     public let name: String
+    public let setting: Setting
     public let steps: [Step]
 
     public enum Step: Sendable {
@@ -18,14 +19,17 @@ public struct PacketCase: Sendable, CustomTestStringConvertible {
         case elapse(milliseconds: UInt64, simulatedOnly: Bool)
     }
 
-    public init(_ name: String, _ steps: [Step]) {
+    public init(_ name: String, on setting: Setting = Setting(), _ steps: [Step]) {
         self.name = name
+        self.setting = setting
         self.steps = steps
     }
 
     /// The same story over each kind of traffic.
-    static func each(_ traffics: [Traffic], _ name: String, _ steps: (Traffic) -> [Step]) -> [PacketCase] {
-        traffics.map { PacketCase("\(name) (\($0))", steps($0)) }
+    static func each(
+        _ traffics: [Traffic], _ name: String, on setting: Setting = Setting(), _ steps: (Traffic) -> [Step]
+    ) -> [PacketCase] {
+        traffics.map { PacketCase("\(name) (\($0))", on: setting, steps($0)) }
     }
 
     public var testDescription: String { name }
@@ -96,7 +100,7 @@ public enum FateExpectation: Sendable {
 public enum SourceExpectation: Sendable {
     /// The client's own.
     case kept
-    /// The node's.
+    /// The node's, on the interface that leads to the server.
     case masqueraded
     /// The client's own, or the node's where the client has reached itself.
     case keptButByItself
@@ -119,5 +123,21 @@ extension PacketCase.Step {
                 client: client, clientNumber: number, traffic: traffic,
                 destination: AddressPort(VirtualAddress.number(virtual, traffic.family), port), times: times,
                 expectation: expectation, source: source, label: label))
+    }
+
+    /// Connects to an address of any kind.
+    static func connect(
+        _ client: Place, to address: Frontend, _ traffic: Traffic, times: Int = 1,
+        _ expectation: FateExpectation, source: SourceExpectation = .keptButByItself, as label: String? = nil
+    ) -> Self {
+        .connect(
+            ConnectionStep(
+                client: client, traffic: traffic, destination: address.destination(traffic.family),
+                times: times, expectation: expectation, source: source, label: label))
+    }
+
+    /// The Node object of the node, in force.
+    static func thisNode(zone: String? = nil) -> Self {
+        .change([.node(Place.nodeObject(zone: zone))], removing: [])
     }
 }

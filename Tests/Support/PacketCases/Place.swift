@@ -1,12 +1,12 @@
 import ClusterBuilders
 public import IPAddressing
-import KubernetesAPI
+public import KubernetesAPI
 
 /// A host of the cluster that all cases are about: pods on the node that is proxied, and what lies around it.
 public enum Place: String, Sendable, Hashable, CaseIterable {
     /// Pods on the node.
     case client, a, b, c
-    /// A pod on another node.
+    /// A pod on another node, which reaches Services by way of the node: nobody proxies its own.
     case far
     /// The node itself, as client and as an endpoint on the host network.
     case node
@@ -39,6 +39,32 @@ public enum Place: String, Sendable, Hashable, CaseIterable {
     public static func client(_ number: Int, _ family: AddressFamily) -> IPAddress {
         let first = family == .ipv4 ? 100 : 0x1000
         return number == 0 ? client.address(family) : pod(family, node: 0, host: first + number - 1)
+    }
+
+    /// Another address of the node, which masquerading gives to nobody.
+    public static func secondOfNode(_ family: AddressFamily) -> IPAddress {
+        onNodesNetwork(family, host: 77)
+    }
+
+    /// The bridge's address on the node, where pods are bridged.
+    public static func bridge(_ family: AddressFamily) -> IPAddress { pod(family, node: 0, host: 1) }
+
+    /// The pods of the node, and those of both nodes: a network of each family.
+    public static let podNetworks = networks(ipv4: 24, ipv6: 64)
+    public static let allPodNetworks = networks(ipv4: 16, ipv6: 48)
+
+    private static func networks(ipv4: Int, ipv6: Int) -> [IPNetwork] {
+        AddressFamily.allCases.compactMap { family in
+            IPNetwork(
+                pod(family, node: 0, host: 0), prefixLength: family == .ipv4 ? ipv4 : ipv6)
+        }
+    }
+
+    /// The Node object of the node.
+    public static func nodeObject(zone: String? = nil) -> Node {
+        Node(
+            name: nodeName, zone: zone, podCIDRs: podNetworks,
+            addresses: AddressFamily.allCases.map(Place.node.address))
     }
 
     /// How many addresses it has besides its usual one.

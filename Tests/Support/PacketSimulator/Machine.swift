@@ -124,7 +124,8 @@ struct Machine {
                     port: port.map { UInt16(read($0, 2)[0]) << 8 | UInt16(read($0, 2)[1]) })
                 return .verdict(.accept)
             case .masquerade:
-                guard let address = node.masqueradeAddress(view.tuple.source.address.family) else {
+                let family = view.tuple.source.address.family
+                guard let address = node.masqueradeAddress(family, by: view.outputInterface) else {
                     return .verdict(.drop)
                 }
                 nat = NATRequest(isDestination: false, address: address, port: nil)

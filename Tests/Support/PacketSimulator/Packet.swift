@@ -87,14 +87,18 @@ public struct Node: Sendable {
     public struct Interface: Sendable {
         public var name: String
         public var networks: [IPNetwork]
+        /// The interface's own addresses, which masquerading gives to what leaves by it; none: the node's.
+        public var addresses: [IPAddress]
 
-        public init(_ name: String, _ networks: [IPNetwork]) {
+        public init(_ name: String, _ networks: [IPNetwork], addresses: [IPAddress] = []) {
             self.name = name
             self.networks = networks
+            self.addresses = addresses
         }
     }
 
-    /// What `fib daddr type local` finds, besides loopback; masquerading uses the first of the family.
+    /// What `fib daddr type local` finds, besides loopback and the interfaces' own; masquerading uses the first of the
+    /// family where the interface has none.
     public var addresses: [IPAddress]
     /// What lies in none of their networks leaves by the first one.
     public var interfaces: [Interface]
@@ -104,7 +108,10 @@ public struct Node: Sendable {
         self.interfaces = interfaces
     }
 
-    func isLocal(_ address: IPAddress) -> Bool { address.isLoopback || addresses.contains(address) }
+    func isLocal(_ address: IPAddress) -> Bool {
+        address.isLoopback || addresses.contains(address)
+            || interfaces.contains { $0.addresses.contains(address) }
+    }
 
     func outputInterface(for address: IPAddress) -> String {
         if isLocal(address) { return "lo" }
@@ -118,5 +125,8 @@ public struct Node: Sendable {
         interface == "lo" ? 1 : UInt32((interfaces.firstIndex { $0.name == interface } ?? 0) + 2)
     }
 
-    func masqueradeAddress(_ family: AddressFamily) -> IPAddress? { addresses.first { $0.family == family } }
+    func masqueradeAddress(_ family: AddressFamily, by interface: String?) -> IPAddress? {
+        let own = interfaces.first { $0.name == interface }?.addresses ?? []
+        return (own + addresses).first { $0.family == family }
+    }
 }

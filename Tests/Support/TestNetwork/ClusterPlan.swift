@@ -44,8 +44,8 @@ public struct ClusterPlan: Sendable {
         Self.address(family, in: podPrefix, subnet: node, host: 1)
     }
 
-    /// The block that a node's pods are in, e.g. `10.244.0.0/24`.
-    func podBlock(_ family: AddressFamily, node: Int) -> String {
+    /// The block that a node's pods are in, e.g. `10.244.0.0/24`; nodes are counted from 0.
+    public func podBlock(_ family: AddressFamily, node: Int) -> String {
         "\(Self.address(family, in: podPrefix, subnet: node, host: 0))/\(Self.networkLength(family))"
     }
 

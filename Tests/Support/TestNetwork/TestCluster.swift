@@ -118,14 +118,16 @@ public final class TestCluster: Sendable {
         return pod
     }
 
-    /// Starts an `EchoServer` named as the host; it stops with the cluster, if not before.
+    /// Starts an `EchoServer` named as the host, or otherwise; it stops with the cluster, if not before.
     @discardableResult
-    public func serve(_ host: Host, tcp: [UInt16] = [], udp: [UInt16] = []) throws -> EchoServer {
+    public func serve(
+        _ host: Host, as name: String? = nil, tcp: [UInt16] = [], udp: [UInt16] = []
+    ) throws -> EchoServer {
         let listeners = host.addresses.flatMap { address in
             tcp.map { EchoServer.Listener(.tcp, AddressPort(address, $0)) }
                 + udp.map { EchoServer.Listener(.udp, AddressPort(address, $0)) }
         }
-        let server = try EchoServer(host.name, in: host.namespace, listeners: listeners)
+        let server = try EchoServer(name ?? host.name, in: host.namespace, listeners: listeners)
         servers.withLock { $0.append(server) }
         return server
     }
