@@ -118,7 +118,9 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Agent", "ProxyConfiguration", "KubeProxyFlags", "FileWatching", "HostNetwork", "Manifests",
+                "Agent", "ProxyConfiguration", "KubeProxyFlags", "FileWatching", "HostNetwork", "HostProcess",
+                "KubernetesClient", "KubernetesWire", "Manifests", "HealthChecks", "Conntrack",
+                "PrometheusMetrics",
                 "StatusServers", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

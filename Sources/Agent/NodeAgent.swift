@@ -26,6 +26,9 @@ public final class NodeAgent<Kernel: RuleKernel> {
     private var notInForce: Set<ObjectName> = []
     private var hasSeenNode = false
     private let checksChanged: @Sendable ([ObjectName: HealthCheckServers.Check]) -> Void
+    private var isServing = false
+    private let serving: @Sendable () -> Void
+    private let found: @Sendable (ObjectProblem) -> Void
     private let clock = ContinuousClock()
     /// How many of the Services that a commit changes are logged by name.
     private static var namesLogged: Int { 10 }
@@ -35,11 +38,17 @@ public final class NodeAgent<Kernel: RuleKernel> {
     /// - Parameters:
     ///   - inForce: told, once rules are in force, which UDP flows are right, whenever that changes.
     ///   - checksChanged: told what load balancers shall hear of this node, whenever that changes.
+    ///   - serving: told once, when the first rules are in force.
+    ///   - found: told of each problem with an object, once.
     public init(
         settings: ProxySettings, kernel: Kernel, inbox: ChangeInbox, logger: Logger,
         inForce: @escaping @Sendable (UDPCleanup) -> Void = { _ in },
-        checksChanged: @escaping @Sendable ([ObjectName: HealthCheckServers.Check]) -> Void = { _ in }
+        checksChanged: @escaping @Sendable ([ObjectName: HealthCheckServers.Check]) -> Void = { _ in },
+        serving: @escaping @Sendable () -> Void = {},
+        found: @escaping @Sendable (ObjectProblem) -> Void = { _ in }
     ) {
+        self.serving = serving
+        self.found = found
         self.checksChanged = checksChanged
         self.inForce = inForce
         pacing = CommitPacing(minimumPause: settings.minSyncPeriod)
@@ -117,6 +126,10 @@ public final class NodeAgent<Kernel: RuleKernel> {
             inbox.metrics.programmed(latency.inForce())
             inbox.health.updated()
             describe()
+            if !isServing {
+                isServing = true
+                serving()
+            }
             return report.messages > 0 || report.compared
         } catch {
             inbox.metrics.failed(took: clock.now - began)
@@ -135,7 +148,10 @@ public final class NodeAgent<Kernel: RuleKernel> {
 
     private func commitPlans(began: ContinuousClock.Instant) throws(KernelError) -> WriteReport {
         let step = planner.step()
-        for problem in step.newProblems { logger.warning("\(problem)") }
+        for problem in step.newProblems {
+            logger.warning("\(problem)")
+            found(problem)
+        }
         for problem in step.pastProblems { logger.info("solved: \(problem)") }
         let environment = planner.environment
         // Kept whatever becomes of the commit: the plans are handed over once.
@@ -152,7 +168,10 @@ public final class NodeAgent<Kernel: RuleKernel> {
             inForce(flows.cleanup)
             isFlowChangeUntold = false
         }
-        for problem in report.problems { logger.warning("\(problem)") }
+        for problem in report.problems {
+            logger.warning("\(problem)")
+            found(problem)
+        }
         for problem in report.pastProblems { logger.info("solved: \(problem)") }
         if let error = report.repairedAfter {
             logger.warning(

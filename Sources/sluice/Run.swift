@@ -4,13 +4,16 @@ import Conntrack
 import Foundation
 import HealthChecks
 import HostNetwork
+import HostProcess
 import IPAddressing
 import KubeProxyFlags
 import KubernetesAPI
+import KubernetesClient
 import Logging
 import Manifests
 import NFTables
 import NFTablesKernel
+import PrometheusMetrics
 import ProxyConfiguration
 import Ruleset
 import StatusServers
@@ -24,8 +27,9 @@ struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Program the kernel from Kubernetes objects, and follow them as they change.",
         discussion: """
-            Reads Services, EndpointSlices, Endpoints, Nodes and ServiceCIDRs from manifests (YAML or JSON), makes the
-            nftables rules that serve them, and follows the files until SIGTERM or SIGINT. The rules stay when it ends.
+            Reads Services, EndpointSlices, Nodes and ServiceCIDRs from the cluster's API server (--kubeconfig, --master,
+            --config, or the service account of the pod it runs in) or, with -f, from manifests (YAML or JSON), makes the
+            nftables rules that serve them, and follows changes until SIGTERM or SIGINT. The rules stay when it ends.
 
             With --dry-run it prints the rule set that it would program, and exits; it needs no rights and touches
             nothing. The default output is a script that `nft -f` loads.
@@ -86,15 +90,27 @@ struct Run: AsyncParsableCommand {
     private func serve(
         _ configuration: AgentConfiguration, _ file: KubeProxyConfiguration.File?, _ logger: Logger
     ) async throws {
-        // The cluster's API server would be the source here.
-        guard !paths.isEmpty else {
+        let client = configuration.client
+        guard
+            !paths.isEmpty || client.kubeconfig != nil || client.master != nil
+                || ProcessInfo.processInfo.environment["KUBERNETES_SERVICE_HOST"]?.isEmpty == false
+        else {
             throw ValidationError(
-                "Give at least one -f <path>: a manifest file, a directory, or - for standard input.")
+                """
+                Nothing says where the cluster's objects are: give --kubeconfig, --master or a --config with a kubeconfig, \
+                or -f <path> for manifests. (This isn't a pod: KUBERNETES_SERVICE_HOST isn't set.)
+                """)
         }
-        let source = ManifestSource(paths: paths)
+        let source: ManifestSource? = paths.isEmpty ? nil : ManifestSource(paths: paths)
         do {
             if dryRun {
-                try printRules(source, settings: configuration.proxy, logger: logger)
+                let objects: [ClusterObject]
+                if let source {
+                    objects = try load(source, logger).objects
+                } else {
+                    objects = await read(configuration, logger)
+                }
+                printRules(objects, settings: configuration.proxy, logger: logger)
             } else {
                 try await program(source, configuration, file, logger)
             }
@@ -123,11 +139,11 @@ struct Run: AsyncParsableCommand {
 
     // MARK: Dry run
 
-    private func printRules(_ source: ManifestSource, settings: ProxySettings, logger: Logger) throws {
+    private func printRules(_ objects: [ClusterObject], settings: ProxySettings, logger: Logger) {
         var planner = Planner(settings: settings)
         var compiler = RulesetCompiler(nodeName: settings.nodeName, settings: settings.ruleset)
         planner.hostAddresses = try? HostAddresses.read()
-        planner.apply(try load(source, logger).objects)
+        planner.apply(objects)
         let step = planner.step()
         let problems = step.newProblems + compiler.update(step.plans).problems.new
         _ = compiler.update(environment: planner.environment)
@@ -141,15 +157,27 @@ struct Run: AsyncParsableCommand {
         standardOutput.flush()
     }
 
+    /// The cluster's objects as its API server has them now.
+    private func read(_ configuration: AgentConfiguration, _ logger: Logger) async -> [ClusterObject] {
+        let cluster = ClusterConnection(configuration, metrics: AgentMetrics(), logger: logger)
+        let sync = FirstSync(ChangeInbox(), logger: logger)
+        let following = Task { await cluster.source.run { sync.take($0) } }
+        let first = await sync.objects()
+        following.cancel()
+        await following.value
+        await cluster.client.shutDown()
+        return first.map { Array($0.objects.values) } ?? []
+    }
+
     // MARK: The kernel
 
     private func program(
-        _ source: ManifestSource, _ configuration: AgentConfiguration,
+        _ source: ManifestSource?, _ configuration: AgentConfiguration,
         _ file: KubeProxyConfiguration.File?, _ logger: Logger
     ) async throws {
         let configurationChanges = try followConfiguration(file)
         let connection = try Preflight.connect()
-        let snapshot = try load(source, logger)
+        let snapshot = try source.map { try load($0, logger) }
         let metrics = AgentMetrics(version: Version.number)
         let health = ProxyHealthRecord(patience: configuration.syncPeriod * 2)
         let inbox = ChangeInbox(metrics: metrics, health: health)
@@ -157,30 +185,63 @@ struct Run: AsyncParsableCommand {
         let cleaner = FlowCleaner(
             reconciler: try ConntrackReconciler(), logger: logger, metrics: metrics)
         let checks = RetryLoop<[ObjectName: HealthCheckServers.Check]>()
+        let cluster: ClusterConnection? =
+            source == nil ? ClusterConnection(configuration, metrics: metrics, logger: logger) : nil
+        let manager = ServiceManager(environment: ProcessInfo.processInfo.environment)
         let agent = NodeAgent(
             settings: configuration.proxy, kernel: connection, inbox: inbox, logger: logger,
-            inForce: { flows.put($0) }, checksChanged: { checks.put($0) })
+            inForce: { flows.put($0) }, checksChanged: { checks.put($0) },
+            serving: { tell(manager, .ready, logger) },
+            found: { cluster?.report($0, reason: "NotServedAsAsked", action: "Serve") })
         let hostAddresses = try HostAddresses.read()
         if once {
-            try agent.start(snapshot.objects, hostAddresses: hostAddresses)
+            let objects: [ClusterObject]
+            if let snapshot {
+                objects = snapshot.objects
+            } else {
+                objects = await read(configuration, logger)
+            }
+            try agent.start(objects, hostAddresses: hostAddresses)
             flows.finish()
             await flows.run { await cleaner.clean($0) }
             return
         }
-        let changes = try source.changes()
+        adjustOutOfMemoryScore(configuration.oomScoreAdjustment, logger)
+        let sync = FirstSync(inbox, logger: logger)
+        let changes = try source?.changes()
         let addresses = try HostAddressWatcher()
-        let watching = Task {
-            for await list in addresses { inbox.put(hostAddresses: list) }
+        var tasks = [
+            Task {
+                for await list in addresses { inbox.put(hostAddresses: list) }
+            },
+            Task { await flows.run { await cleaner.clean($0) } },
+        ]
+        let serving = Task { await serveHealthChecks(checks, health, cluster, logger) }
+        if let changes {
+            tasks.append(
+                Task {
+                    for await update in changes {
+                        inbox.put(
+                            upserted: update.upserted, removed: update.removed, problems: update.problems)
+                    }
+                })
         }
-        let serving = Task { await serveHealthChecks(checks, health, logger) }
-        let follower = Task {
-            for await update in changes {
-                inbox.put(upserted: update.upserted, removed: update.removed, problems: update.problems)
-            }
+        if let cluster {
+            tasks.append(Task { await cluster.source.run { sync.take($0) } })
+            tasks.append(Task { await cluster.events.run() })
         }
         let work = Task {
+            let first: FirstSync.Objects?
+            if let snapshot {
+                first = FirstSync.Objects(snapshot.objects)
+            } else {
+                first = await sync.objects()
+            }
+            guard let first else { return }
             do throws(KernelError) {
-                try agent.start(snapshot.objects, hostAddresses: hostAddresses)
+                try agent.start(
+                    Array(first.objects.values), hostAddresses: hostAddresses,
+                    triggerTimes: first.triggerTimes)
             } catch {
                 // As after any other failure: what stood stays, and it is tried again.
                 logger.error("not in force, the rules from before stay", metadata: ["error": "\(error)"])
@@ -190,11 +251,24 @@ struct Run: AsyncParsableCommand {
             _ = setKernelParameters(configuration.conntrack, logger)
             await agent.run()
         }
+        let status = StatusService(
+            StatusService.Settings(configuration), health: health,
+            content: StatusContent(
+                metrics: { metrics.registry.text }, configz: { configuration.effective.configz() },
+                probed: { metrics.probed($0, status: $1) }), logger: logger)
+        let answering = Task { () -> StatusService.BindError? in
+            do throws(StatusService.BindError) {
+                try await status.run()
+                return nil
+            } catch {
+                work.cancel()
+                return error
+            }
+        }
         let signals = TerminationSignals { name in
             logger.info("\(name): ending, the rules stay")
             work.cancel()
         }
-        let cleaning = Task { await flows.run { await cleaner.clean($0) } }
         let reconfigured = Task {
             for await _ in configurationChanges {
                 logger.info("the configuration file has changed: ending to be started anew, the rules stay")
@@ -204,10 +278,22 @@ struct Run: AsyncParsableCommand {
             return false
         }
         await work.value
+        tell(manager, .stopping, logger)
         signals.stop()
-        for task in [follower, cleaning, watching, serving] { task.cancel() }
+        for task in tasks { task.cancel() }
+        serving.cancel()
         reconfigured.cancel()
+        answering.cancel()
         await serving.value
+        let bindError = await answering.value
+        if let cluster {
+            for task in tasks { await task.value }
+            await cluster.client.shutDown()
+        }
+        if let bindError {
+            logger.critical("\(bindError)")
+            throw ExitCode.failure
+        }
         // Whoever started it shall start it again, also where only failures are.
         if await reconfigured.value { throw ExitCode.failure }
     }
@@ -234,13 +320,16 @@ extension Run {
     /// Answers load balancers until the task is cancelled. A port that can't be bound is told once, and tried again.
     private func serveHealthChecks(
         _ checks: RetryLoop<[ObjectName: HealthCheckServers.Check]>, _ health: ProxyHealthRecord,
-        _ logger: Logger
+        _ cluster: ClusterConnection?, _ logger: Logger
     ) async {
         let servers = HealthCheckServers(isProxyHealthy: { health.isHealthy })
         var told: Set<ObjectProblem> = []
         await checks.run { wanted in
             let problems = Set(await servers.update(wanted))
-            for problem in problems.subtracting(told) { logger.warning("\(problem)") }
+            for problem in problems.subtracting(told) {
+                logger.warning("\(problem)")
+                cluster?.report(problem, reason: "FailedToStartServiceHealthcheck", action: "Listen")
+            }
             for problem in told.subtracting(problems) { logger.info("solved: \(problem)") }
             told = problems
             return await !servers.hasUnboundAddresses

@@ -1,9 +1,12 @@
 import ArgumentParser
 import FileWatching
 import Foundation
+import HostProcess
+import IPAddressing
 import KubeProxyFlags
 import Logging
 import ProxyConfiguration
+import StatusServers
 
 extension Run {
     /// The configuration from the file, if one is named, and the flags. What is wrong in it is told, all of it.
@@ -46,5 +49,39 @@ extension Run {
     func initialize(_ configuration: AgentConfiguration, _ logger: Logger) throws {
         guard setKernelParameters(configuration.conntrack, logger) else { throw ExitCode.failure }
         logger.info("connection tracking is set")
+    }
+
+    /// `oomScoreAdj`. A container has its own from the kubelet and may not lower it: no reason for a warning.
+    func adjustOutOfMemoryScore(_ value: Int, _ logger: Logger) {
+        do throws(HostProcessError) {
+            try OutOfMemoryScore.adjust(value)
+        } catch {
+            logger.info("the out-of-memory score stays as it is", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Tells the service manager, if one listens.
+    func tell(_ manager: ServiceManager?, _ message: ServiceManager.Message, _ logger: Logger) {
+        do throws(HostProcessError) {
+            try manager?.tell(message)
+        } catch {
+            logger.warning("the service manager can't be told", metadata: ["error": "\(error)"])
+        }
+    }
+}
+
+extension StatusService.Settings {
+    init(_ configuration: AgentConfiguration) {
+        self.init(
+            healthz: configuration.healthzAddress.map(BindAddress.init),
+            metrics: configuration.metricsAddress.map(BindAddress.init),
+            bindAddressHardFail: configuration.bindAddressHardFail)
+    }
+}
+
+extension BindAddress {
+    /// Of the unspecified address of either family, as in Go, both families are served.
+    fileprivate init(_ address: ServerAddress) {
+        self.init(address.address.isUnspecified ? nil : address.address, port: address.port)
     }
 }

@@ -209,13 +209,13 @@ struct FollowingIntegrationTests {
             cluster.follow()
             try await cluster.settle()
             var node = SmallCluster.node("node-1", number: 3)
-            node.isLeaving = true
+            node.isToBeDeletedByAutoscaler = true
             cluster.store.put(APIObject(node))
             try await cluster.settle()
             var object = APIObject(node)
             object.deletionTimestamp = 1_700_000_100
             cluster.store.put(object)
-            node.isLeaving = false
+            node.isToBeDeletedByAutoscaler = false
             cluster.store.put(APIObject(node))
             try await cluster.settle()
         }

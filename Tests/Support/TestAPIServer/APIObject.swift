@@ -23,7 +23,7 @@ public struct APIObject: Sendable {
         /// `NoSchedule`, `PreferNoSchedule`, `NoExecute`
         public var effect: String
 
-        /// What `Node.isLeaving` stands for where there is no `deletionTimestamp`.
+        /// What tells that a Node is to go where there is no `deletionTimestamp`.
         static let aboutToGo = Taint(key: "ToBeDeletedByClusterAutoscaler")
 
         public init(key: String, effect: String = "NoSchedule") {
@@ -92,7 +92,7 @@ public struct APIObject: Sendable {
         case .service(let service): Self.add(service, to: &message)
         case .endpointSlice(let slice): Self.add(slice, to: &message)
         case .node(let node):
-            let leaves = node.isLeaving && deletionTimestamp == nil
+            let leaves = !node.isEligible && deletionTimestamp == nil
             Self.add(node, taints: leaves ? taints + [.aboutToGo] : taints, to: &message)
         case .serviceCIDR(let block): Self.add(block, to: &message)
         case nil: break
