@@ -233,6 +233,10 @@ let package = Package(
             name: "HealthChecksTests", dependencies: ["HealthChecks", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
         .testTarget(
+            name: "TestAPIServerTests",
+            dependencies: ["TestAPIServer", "TestNetwork", "KubernetesAPI", "IPAddressing"],
+            swiftSettings: strict),
+        .testTarget(
             name: "TestNetworkTests", dependencies: ["TestNetwork", "IPAddressing"],
             swiftSettings: strict),
     ]
