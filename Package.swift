@@ -283,6 +283,10 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(
+            name: "TestAPIServerTests",
+            dependencies: ["TestAPIServer", "TestNetwork", "KubernetesAPI", "IPAddressing"],
+            swiftSettings: strict),
+        .testTarget(
             name: "TestNetworkTests", dependencies: ["TestNetwork", "IPAddressing"],
             swiftSettings: strict),
     ]

@@ -1,3 +1,4 @@
+import Glibc
 import KubernetesAPI
 import KubernetesClient
 import KubernetesWire
@@ -9,14 +10,18 @@ import Testing
 /// Clients follow clusters that change while everything goes wrong that can.
 @Suite("Random faults")
 struct ScheduleIntegrationTests {
-    static let schedules: UInt64 = 50
+    /// Fifty new ones in each run; or the one of `SLUICE_TEST_SEED`, to repeat what failed.
+    static var seeds: [UInt64] {
+        if let text = getenv("SLUICE_TEST_SEED"), let seed = UInt64(String(cString: text)) { return [seed] }
+        return (0..<50).map { _ in UInt64.random(in: 0..<1 << 32) }
+    }
     static let steps = 100
 
     @Test("no event is lost and no object flaps, in fifty schedules of a hundred steps")
     func schedules() async throws {
-        let first = UInt64.random(in: 0..<1 << 32)
+        let seeds = Self.seeds
         await withTaskGroup(of: Void.self) { group in
-            for seed in first..<first + Self.schedules {
+            for seed in seeds {
                 group.addTask {
                     do { try await Schedule(seed: seed).run(steps: Self.steps) } catch {
                         Issue.record("schedule of seed \(seed): \(error)")
@@ -198,7 +203,7 @@ private final class Schedule {
         let bytes = random.number(0...2_000)
         // What takes the client its whole patience comes seldom.
         if random.once(in: 30) { return random.once(in: 2) ? .silence : .stallAfter(bytes: bytes) }
-        switch random.number(0...11) {
+        switch random.number(0...12) {
         case 0: return .status([400, 403, 404, 422][random.number(0...3)])
         case 1: return .status(410)
         case 2: return .status(429, retryAfter: 1)
@@ -210,6 +215,7 @@ private final class Schedule {
         case 8: return .resetAfter(bytes: bytes)
         case 9: return .cutAfter(bytes: bytes)
         case 10: return .endAfter(bytes: bytes)
+        case 11: return .stale(changes: UInt64(random.number(1...20)))
         default: return .slow(bytes: random.number(16...256), every: .milliseconds(1))
         }
     }
