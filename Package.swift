@@ -207,6 +207,7 @@ let package = Package(
                 "sluice",
                 "Agent", "Conntrack", "HostNetwork", "Manifests", "Ruleset", "NFTables", "NFTablesKernel",
                 "KubernetesAPI", "IPAddressing", "TestNetwork", "ClusterBuilders", "Deployment",
+                "TestAPIServer",
             ], swiftSettings: strict),
         .target(
             name: "Deployment", dependencies: [.product(name: "Yams", package: "Yams")],
