@@ -58,7 +58,8 @@ struct CleanupTests {
             // This test gives its thread up in between, and on a busy machine has to wait for it: longer than the
             // half minute that entries live.
             try node.namespace.setSysctls([
-                "netfilter/nf_conntrack_udp_timeout": "600", "netfilter/nf_conntrack_udp_timeout_stream": "600",
+                "netfilter/nf_conntrack_udp_timeout": "600",
+                "netfilter/nf_conntrack_udp_timeout_stream": "600",
             ])
             let stale = try client.namespace.open(.udp, to: virtual)
             let staleNodePort = try client.namespace.open(.udp, to: node.port(30053, family))
