@@ -56,7 +56,8 @@ extension DataplaneTests {
                 let isTold = try eventually {
                     try process.standardError.contains(/nf_conntrack_max .*Read-only file system/)
                 }
-                #expect(isTold, "\(try process.standardError)")
+                let errors = try process.standardError
+                #expect(isTold, "\(errors)")
 
                 let start = ContinuousClock.now
                 try container.terminate()
