@@ -254,9 +254,10 @@ let package = Package(
         .testTarget(
             name: "OracleTests",
             dependencies: [
-                "Oracle", "PacketSimulator", "FakeKernel", "Agent", "HostNetwork", "Manifests", "Ruleset",
-                "ServiceModel",
-                "NFTables", "KubernetesAPI", "IPAddressing",
+                "Oracle", "PacketSimulator", "FakeKernel", "SeededRandom", "TestNetwork", "Agent",
+                "HostNetwork",
+                "Manifests", "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel", "KubernetesAPI",
+                "IPAddressing",
             ], swiftSettings: strict),
         .testTarget(
             name: "NFTablesKernelTests", dependencies: ["NFTables", "NFTablesKernel", "TestNetwork"],

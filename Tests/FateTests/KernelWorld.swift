@@ -82,15 +82,14 @@ final class KernelNetwork: Sendable {
         func byNode(_ addresses: [IPAddress]) -> [String] {
             addresses.map { "route add \($0) via \(cluster.node.address($0.family))" }
         }
-        try ip(cluster.node, addresses.map { "route add \($0) via \(last.address($0.family))" })
+        try cluster.node.namespace.ip(addresses.map { "route add \($0) via \(last.address($0.family))" })
         // Answers go back by way of the node that translated: it would see half of them else.
         let outside = cluster.outside.addresses
-        try ip(
-            last,
+        try last.namespace.ip(
             addresses.map(addedToLoopback) + byNode(outside + cluster[pod: Place.far.rawValue].addresses))
         let second = AddressFamily.allCases.map(Place.secondOfNode)
-        try ip(ofFar, byNode(addresses + second + outside))
-        try ip(cluster.outside, byNode(second))
+        try ofFar.namespace.ip(byNode(addresses + second + outside))
+        try cluster.outside.namespace.ip(byNode(second))
         // The node forwards what came from there to its neighbour, and would tell of the shorter way.
         try cluster.outside.namespace.setSysctls([
             "ipv6/conf/all/accept_redirects": "0", "ipv6/conf/br0/accept_redirects": "0",
@@ -111,8 +110,7 @@ final class KernelNetwork: Sendable {
     private static func serveNode(_ cluster: TestCluster) throws -> EchoServer {
         let node = cluster.node
         // Such as masquerading doesn't take: IPv4's is secondary by its network, IPv6's is deprecated.
-        try ip(
-            node,
+        try node.namespace.ip(
             AddressFamily.allCases.map { family in
                 let address = "addr add \(Place.secondOfNode(family))"
                 return family == .ipv4
@@ -129,10 +127,6 @@ final class KernelNetwork: Sendable {
 
     private static func addedToLoopback(_ address: IPAddress) -> String {
         "addr add \(address)/\(address.family.bitWidth) dev lo" + (address.family == .ipv6 ? " nodad" : "")
-    }
-
-    private static func ip(_ host: TestCluster.Host, _ lines: [String]) throws {
-        try host.namespace.command("ip", "-batch", "-", input: lines.map { $0 + "\n" }.joined())
     }
 
     /// Source ports that nobody has used in this network: conntrack remembers connections longer than a case runs.

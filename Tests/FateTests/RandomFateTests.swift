@@ -1,5 +1,7 @@
+import Agent
 import ClusterBuilders
 import Glibc
+import HostNetwork
 import IPAddressing
 import KubernetesAPI
 import PacketCases
@@ -25,6 +27,14 @@ struct RandomStory {
         return value
     }
 
+    /// What it is played on.
+    mutating func setting() -> Setting {
+        var setting = pick([Setting(), .clusterCIDR, .nodeCIDR, .interfaceNamePrefix])
+        setting.proxy.masqueradeAll = chance(20)
+        if chance(30) { setting.proxy.nodePortAddresses = .networks([]) }
+        return setting
+    }
+
     /// One transaction's changes, of one to three objects.
     mutating func change() -> (upserts: [ClusterObject], removing: [ClusterObject.Key]) {
         var upserts: [ClusterObject.Key: ClusterObject] = [:]
@@ -47,6 +57,7 @@ struct RandomStory {
     private mutating func randomObjects() -> [ClusterObject] {
         let name = pick(Self.names)
         switch Int.random(in: 0..<10, using: &random) {
+        case 0 where chance(50): return [.node(Place.nodeObject())]
         case 0:
             return [.serviceCIDR(ServiceCIDR(name: "kubernetes", networks: VirtualAddress.networks))]
         case 1...4: return [.service(randomService(name))]
@@ -59,10 +70,23 @@ struct RandomStory {
             Service.Port(name: $0.name, transport: $0.transport, port: pick(Self.virtualPorts))
         }
         if chance(20) { ports.remove(at: Int.random(in: 0..<ports.count, using: &random)) }
-        let addresses = VirtualAddress.pair(pick(Self.virtualNumbers))
-        return .clusterIP(
-            name, at: chance(15) ? [pick(addresses)] : addresses, ports: ports,
-            affinity: chance(40) ? 600 : nil, internalTrafficPolicy: chance(20) ? .local : .cluster)
+        let number = pick(Self.virtualNumbers)
+        let addresses = VirtualAddress.pair(number)
+        let affinity: UInt32? = chance(40) ? 600 : nil
+        let policy = chance(20) ? Service.TrafficPolicy.local : .cluster
+        guard chance(50) else {
+            return .clusterIP(
+                name, at: chance(15) ? [pick(addresses)] : addresses, ports: ports, affinity: affinity,
+                internalTrafficPolicy: policy)
+        }
+        var service = Service.loadBalancer(
+            name, at: number, nodePort: Frontend.port, affinity: affinity, internalTrafficPolicy: policy,
+            externalTrafficPolicy: chance(50) ? .local : .cluster,
+            ranges: chance(15) ? pick([Place.podNetworks, Place.allPodNetworks]) : nil)
+        service.ports = ports.map {
+            .init(name: $0.name, transport: $0.transport, port: $0.port, nodePort: Frontend.port)
+        }
+        return service
     }
 
     private mutating func randomSlices(_ service: String) -> [EndpointSlice] {
@@ -83,11 +107,18 @@ struct RandomStory {
     /// Some connections of one client to one address, since turns and affinity only show in several.
     mutating func connections() -> [ConnectionStep] {
         let traffic = pick(Traffic.all)
+        let number = pick(Self.virtualNumbers)
+        let address = pick([
+            VirtualAddress.number(number, traffic.family), VirtualAddress.number(number, traffic.family),
+            VirtualAddress.loadBalancer(number, traffic.family),
+            VirtualAddress.external(number, traffic.family),
+        ])
         let destination =
-            chance(92)
-            ? AddressPort(
-                VirtualAddress.number(pick(Self.virtualNumbers), traffic.family), pick(Self.virtualPorts))
-            : Server(pick(Place.servers), pick(Server.ports)).address(traffic.family)
+            switch Int.random(in: 0..<20, using: &random) {
+            case 0: Server(pick(Place.servers), pick(Server.ports)).address(traffic.family)
+            case 1...3: pick([Frontend.nodePort, .nodePortAtSecond]).destination(traffic.family)
+            default: AddressPort(address, pick(Self.virtualPorts))
+            }
         let step = ConnectionStep(
             client: pick(Self.clients), clientNumber: Int.random(in: 0...Place.clientCount, using: &random),
             traffic: traffic, destination: destination, expectation: .refused)
@@ -110,8 +141,9 @@ extension KernelFateTests {
         print("random fates: SLUICE_TEST_SEED=\(seed)")
         let network = try #require(KernelNetwork.current)
         var story = RandomStory(seed: seed)
-        let simulated = try SimulatedWorld()
-        let real = try KernelWorld(network)
+        let setting = story.setting()
+        let simulated = try SimulatedWorld(setting)
+        let real = try KernelWorld(network, setting)
         var dropsLeft = Self.awaitedDrops
         for step in 1...5 {
             let (upserts, removed) = story.change()
@@ -130,11 +162,11 @@ extension KernelFateTests {
                 let found = try real.observe(
                     transport, from: connection.client, source: source, to: connection.destination,
                     mayBeDropped: isDropped)
-                guard found == expected else {
+                guard found.isLike(expected) else {
                     let rules = simulated.lastResult?.trace.map { "\n    \($0)" }.joined() ?? ""
                     Issue.record(
                         """
-                        seed \(seed), change \(step): \(transport) from \(connection.client)
+                        seed \(seed), \(setting.proxy), change \(step): \(transport) from \(connection.client)
                           in the kernel: \(found)
                           in the simulator: \(expected)\(rules)
                         """)

@@ -33,51 +33,88 @@ struct Cell {
     var client: IPAddress?
     var transport: TransportProtocol
     var destination: AddressPort
+    /// The Service that the address is of, and what kind it is; nil for an address of nobody.
+    var variant: Variant?
+    var kind: AddressKind?
+
+    /// The first of its connections.
+    func question(from client: IPAddress) -> Question {
+        Question(transport, source.sender, from: client, to: destination)
+    }
+
+    func label(_ setting: Setting) -> String {
+        guard let variant, let kind else {
+            return "\(setting.testDescription): \(source) → \(transport) \(destination), which nobody has"
+        }
+        return """
+            \(client == nil ? "" : "itself an endpoint: ")\(setting.testDescription): \(source) → \(kind) \
+            (\(transport), \(destination.address.family)) of \(variant.name.name): \(variant.state), \
+            hints \(variant.hints), internal \(variant.internalPolicy), external \(variant.externalPolicy), \
+            ranges \(variant.ranges)\(variant.hasAffinity ? ", affinity" : "")
+            """
+    }
+}
+
+/// Where the connections of cells are opened.
+protocol CellWorld {
+    /// Opens one more connection, from a port that wasn't used before.
+    mutating func connect(
+        _ transport: TransportProtocol, from source: IPAddress, _ sender: SourceKind,
+        to destination: AddressPort
+    ) throws -> SimulatedFate
+    /// What masquerading gives on the way to an endpoint.
+    func masqueradeAddress(to endpoint: IPAddress) -> IPAddress
+}
+
+/// What a comparison found.
+struct Tally: Sendable {
+    var cells = 0
+    var connections = 0
+    var disagreements: [String] = []
 }
 
 /// Opens the connections of cells and compares what became of them with the oracle's answers.
-struct Comparison {
-    private var node: CompiledNode
+struct Comparison<World: CellWorld> {
+    private var world: World
     private let oracle: Oracle
-    private(set) var cells = 0
-    private(set) var connections = 0
-    private(set) var disagreements: [String] = []
+    private let setting: Setting
+    private(set) var tally = Tally()
     private var clients = 0
     /// The endpoints that a client of a Service's port was sent to while affinity holds.
     private var remembered: [Memory: Set<AddressPort>] = [:]
 
     private struct Memory: Hashable {
-        var service: ObjectName
+        var service: ObjectName?
         var transport: TransportProtocol
         var client: IPAddress
     }
 
-    init(_ node: CompiledNode, _ oracle: Oracle) {
-        self.node = node
-        self.oracle = oracle
+    init(_ world: World, _ setting: Setting) {
+        self.world = world
+        self.setting = setting
+        oracle = setting.oracle
     }
 
-    mutating func run(_ cell: Cell, service: ObjectName, _ label: @autoclosure () -> String) {
-        cells += 1
+    mutating func run(_ cell: Cell) throws {
+        tally.cells += 1
         let family = cell.destination.address.family
         let first = cell.client ?? nextClient(cell.source, family)
-        let answer = oracle.answer(
-            Question(cell.transport, cell.source.sender, from: first, to: cell.destination))
+        let answer = oracle.answer(cell.question(from: first))
         var told: Set<String> = []
         func tell(_ text: String) {
             guard told.insert(text).inserted else { return }
-            disagreements.append("\(label()): \(text)")
+            tally.disagreements.append("\(cell.label(setting)): \(text)")
         }
         guard case .oneOf(let allowed) = answer.fate else {
-            let result = open(cell, from: first)
-            if !Self.matches(result.fate, answer.fate) { tell("\(answer.fate) expected, \(result.fate)") }
+            let fate = try open(cell, from: first)
+            if !fate.matches(answer.fate) { tell("\(answer.fate) expected, \(fate)") }
             return
         }
         var reached: [AddressPort] = []
         if answer.affinityTimeout == nil {
             for _ in 0...allowed.count {
-                let result = open(cell, from: first)
-                guard let endpoint = Self.check(result, first, answer, tell) else { return }
+                let fate = try open(cell, from: first)
+                guard let endpoint = check(fate, first, answer, tell) else { return }
                 reached.append(endpoint)
             }
             if reached.last != reached.first { tell("no strict rotation: \(reached)") }
@@ -85,10 +122,10 @@ struct Comparison {
             for number in 0..<allowed.count {
                 let client =
                     number == 0 ? first : cell.client ?? nextClient(cell.source, family)
-                let memory = Memory(service: service, transport: cell.transport, client: client)
+                let memory = Memory(service: cell.variant?.name, transport: cell.transport, client: client)
                 for _ in 0...1 {
-                    let result = open(cell, from: client)
-                    guard let endpoint = Self.check(result, client, answer, tell) else { return }
+                    let fate = try open(cell, from: client)
+                    guard let endpoint = check(fate, client, answer, tell) else { return }
                     let known = (remembered[memory] ?? []).intersection(allowed)
                     if !known.isEmpty, !known.contains(endpoint) {
                         tell("client \(client) was at \(known), now at \(endpoint)")
@@ -107,31 +144,34 @@ struct Comparison {
         return source.address(clients, family)
     }
 
-    private mutating func open(_ cell: Cell, from client: IPAddress) -> PacketSimulator.Result {
-        connections += 1
-        return node.open(cell.transport, from: client, cell.source, to: cell.destination)
+    private mutating func open(_ cell: Cell, from client: IPAddress) throws -> SimulatedFate {
+        tally.connections += 1
+        return try world.connect(cell.transport, from: client, cell.source, to: cell.destination)
     }
 
-    private static func check(
-        _ result: PacketSimulator.Result, _ client: IPAddress, _ answer: Answer, _ tell: (String) -> Void
+    private func check(
+        _ fate: SimulatedFate, _ client: IPAddress, _ answer: Answer, _ tell: (String) -> Void
     ) -> AddressPort? {
-        guard case .oneOf(let allowed) = answer.fate, case .delivered(let to, let source, _) = result.fate
+        guard case .oneOf(let allowed) = answer.fate, case .delivered(let to, let source, _) = fate
         else {
-            tell("\(answer.fate) expected, \(result.fate)")
+            tell("\(answer.fate) expected, \(fate)")
             return nil
         }
         guard allowed.contains(to) else {
-            tell("one of \(allowed) expected, \(result.fate)")
+            tell("one of \(allowed) expected, \(fate)")
             return nil
         }
-        let own = Ground.of(client.family, Ground.primaryAddresses)
+        let own = world.masqueradeAddress(to: to.address)
         let expected = answer.masqueraded.contains(to) ? own : client
-        if source.address != expected { tell("source \(expected) expected, \(result.fate)") }
+        if source.address != expected { tell("source \(expected) expected, \(fate)") }
         return to
     }
+}
 
-    private static func matches(_ fate: SimulatedFate, _ expected: Answer.Fate) -> Bool {
-        switch (fate, expected) {
+extension SimulatedFate {
+    /// Whether it is this, and not an endpoint that was reached.
+    func matches(_ expected: Answer.Fate) -> Bool {
+        switch (self, expected) {
         case (.refused, .refused), (.dropped, .dropped), (.untouched, .untouched): true
         default: false
         }

@@ -149,3 +149,16 @@ struct CompiledNode {
             Packet(transport, from: AddressPort(source, port), to: destination, origin: origin))
     }
 }
+
+extension CompiledNode: CellWorld {
+    mutating func connect(
+        _ transport: TransportProtocol, from source: IPAddress, _ sender: SourceKind,
+        to destination: AddressPort
+    ) -> SimulatedFate {
+        open(transport, from: source, sender, to: destination).fate
+    }
+
+    func masqueradeAddress(to endpoint: IPAddress) -> IPAddress {
+        Ground.of(endpoint.family, Ground.primaryAddresses)
+    }
+}

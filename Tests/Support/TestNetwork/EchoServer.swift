@@ -14,10 +14,13 @@ public final class EchoServer: Sendable {
         public let transport: TransportProtocol
         /// An unspecified address (0.0.0.0, ::) listens on all of its family.
         public let endpoint: AddressPort
+        /// What it calls itself; nil: as the server. Tells which of a server's ports answered.
+        public let name: String?
 
-        public init(_ transport: TransportProtocol, _ endpoint: AddressPort) {
+        public init(_ transport: TransportProtocol, _ endpoint: AddressPort, name: String? = nil) {
             self.transport = transport
             self.endpoint = endpoint
+            self.name = name
         }
     }
 
@@ -64,7 +67,7 @@ public final class EchoServer: Sendable {
 
     private static let bindAttempts = 100
 
-    private static func listen(on listener: Listener) throws -> (Descriptor, TransportProtocol) {
+    private static func listen(on listener: Listener) throws -> EchoLoop.Port {
         let socket = try listener.transport.socket(listener.endpoint.address.family)
         try socket.set(SOL_SOCKET, SO_REUSEADDR, to: Int32(1))
         // A process that is started elsewhere at this moment holds copies of all descriptors until it runs its program,
@@ -82,14 +85,21 @@ public final class EchoServer: Sendable {
                 throw SystemError("listen on \(listener.endpoint)")
             }
         }
-        return (socket, listener.transport)
+        return EchoLoop.Port(socket: socket, transport: listener.transport, name: listener.name)
     }
 }
 
 /// What an `EchoServer`'s thread works on; nobody else touches it.
 private final class EchoLoop {
+    struct Port {
+        let socket: Descriptor
+        let transport: TransportProtocol
+        let name: String?
+    }
+
     private struct Connection {
         let socket: Descriptor
+        let server: String
         var pending: [UInt8] = []
     }
 
@@ -97,13 +107,13 @@ private final class EchoLoop {
     private let longestLine = 4096
     private let name: String
     private let stop: Descriptor
-    private let listeners: [(socket: Descriptor, transport: TransportProtocol)]
+    private let listeners: [Port]
     private var connections: [Connection] = []
 
-    init(name: String, stop: Descriptor, listeners: [(Descriptor, TransportProtocol)]) {
+    init(name: String, stop: Descriptor, listeners: [Port]) {
         self.name = name
         self.stop = stop
-        self.listeners = listeners.map { (socket: $0.0, transport: $0.1) }
+        self.listeners = listeners
     }
 
     func run() {
@@ -125,15 +135,15 @@ private final class EchoLoop {
             }
             for (listener, entry) in zip(listeners, accepting) where entry.revents != 0 {
                 if listener.transport == .udp {
-                    answerDatagrams(listener.socket)
+                    answerDatagrams(listener.socket, as: listener.name ?? name)
                 } else {
-                    accept(listener.socket)
+                    accept(listener.socket, as: listener.name ?? name)
                 }
             }
         }
     }
 
-    private func accept(_ listener: Descriptor) {
+    private func accept(_ listener: Descriptor, as server: String) {
         while true {
             var raw: Int32 = -1
             let client = AddressPort.filledIn { address, length in
@@ -141,8 +151,8 @@ private final class EchoLoop {
                 return raw >= 0
             }
             guard let socket = try? Descriptor(raw, "accept") else { return }
-            guard let client, send("\(name) \(client)\n", on: socket) else { continue }
-            connections.append(Connection(socket: socket))
+            guard let client, send("\(server) \(client)\n", on: socket) else { continue }
+            connections.append(Connection(socket: socket, server: server))
         }
     }
 
@@ -157,7 +167,7 @@ private final class EchoLoop {
         while let end = connection.pending.firstIndex(of: UInt8(ascii: "\n")) {
             let line = String(decoding: connection.pending[..<end], as: UTF8.self)
             connection.pending.removeSubrange(...end)
-            guard send("\(name) \(line)\n", on: connection.socket) else { return nil }
+            guard send("\(connection.server) \(line)\n", on: connection.socket) else { return nil }
         }
         return connection.pending.count > longestLine ? nil : connection
     }
@@ -167,7 +177,7 @@ private final class EchoLoop {
         return Glibc.send(socket.raw, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
     }
 
-    private func answerDatagrams(_ socket: Descriptor) {
+    private func answerDatagrams(_ socket: Descriptor, as server: String) {
         var buffer = [UInt8](repeating: 0, count: 4096)
         // Bounded, so that one busy port doesn't starve the others.
         for _ in 0..<256 {
@@ -175,7 +185,7 @@ private final class EchoLoop {
                 recvfrom(socket.raw, &buffer, buffer.count, 0, address, &length) >= 0
             }
             guard let client else { return }
-            let answer = Array("\(name) \(client)\n".utf8)
+            let answer = Array("\(server) \(client)\n".utf8)
             // A client that has gone is its own affair.
             _ = client.withSocketAddress {
                 sendto(socket.raw, answer, answer.count, Int32(MSG_NOSIGNAL), $0, $1)

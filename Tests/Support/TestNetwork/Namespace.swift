@@ -121,7 +121,7 @@ public final class Namespace: Sendable {
 
     /// Runs several `ip` commands inside, given one a line without the word `ip`; the first that fails
     /// ends it.
-    func ip(_ lines: [String]) throws {
+    public func ip(_ lines: [String]) throws {
         let batch = lines.map { $0 + "\n" }.joined()
         try runCommand(["ip", "-n", name, "-batch", "-"], input: batch)
     }
