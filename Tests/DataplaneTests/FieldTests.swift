@@ -300,8 +300,8 @@ extension DataplaneTests {
                 let network = isFour ? "172.31.0.0/24" : "fd00:31::/64"
                 let client = try #require(IPAddress(isFour ? "172.31.0.7" : "fd00:31::7"))
                 let outside = cluster.network.outside
-                try outside.namespace.command(
-                    "ip", "addr", "add", "\(client)/\(traffic.family.bitWidth)", "dev", "lo")
+                try outside.namespace.ip(["addr add \(client)/\(traffic.family.bitWidth) dev lo"])
+                try outside.namespace.awaitReception(at: [client])
                 // The other node answers the network past the first one: without masquerading, past the translation.
                 for node in cluster.network.nodes {
                     try node.namespace.command(
@@ -374,10 +374,8 @@ extension DataplaneTests {
                 let (outside, node) = (cluster.network.outside, cluster.node)
                 let addresses = (1...3).map { VirtualAddress.loadBalancer($0, family) }
                 // A load balancer that answers for itself has its address: here the outside host, for all three.
-                for address in addresses {
-                    try outside.namespace.command(
-                        "ip", "addr", "add", "\(address)/\(family.bitWidth)", "dev", "lo")
-                }
+                try outside.namespace.ip(addresses.map { "addr add \($0)/\(family.bitWidth) dev lo" })
+                try outside.namespace.awaitReception(at: addresses)
                 // It knows the way to the pods.
                 let balancer = try EchoServer("balancer", in: outside.namespace, tcp: [80])
                 defer { balancer.stop() }

@@ -87,6 +87,7 @@ final class KernelNetwork: Sendable {
         let outside = cluster.outside.addresses
         try last.namespace.ip(
             addresses.map(addedToLoopback) + byNode(outside + cluster[pod: Place.far.rawValue].addresses))
+        try last.namespace.awaitReception(at: addresses)
         let second = AddressFamily.allCases.map(Place.secondOfNode)
         try ofFar.namespace.ip(byNode(addresses + second + outside))
         try cluster.outside.namespace.ip(byNode(second))
@@ -116,6 +117,7 @@ final class KernelNetwork: Sendable {
                 return family == .ipv4
                     ? "\(address)/24 dev eth0" : "\(address)/64 dev eth0 nodad preferred_lft 0"
             })
+        try node.namespace.awaitReception(at: AddressFamily.allCases.map(Place.secondOfNode))
         let addresses = AddressFamily.allCases.flatMap { family in
             [Frontend.nodePort, .nodePortAtSecond, .nodePortAtLoopback].map { $0.destination(family) }
         }

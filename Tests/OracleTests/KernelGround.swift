@@ -88,6 +88,7 @@ final class KernelGround: Sendable {
                     ? "\(add)/24 dev eth0" : "\(add)/64 dev eth0 nodad preferred_lft 0"
             } + via(client, clientsHere, on: link(client)) + via(second, clientsElsewhere)
                 + via(third, foreign))
+        try node.namespace.awaitReception(at: Ground.secondAddresses)
         try second.namespace.ip(
             via(stranger, clientsElsewhere, on: link(stranger))
                 + via(node, foreign + Ground.services + single(Ground.secondAddresses)))
@@ -98,6 +99,7 @@ final class KernelGround: Sendable {
             let pod = cluster[pod: Self.there(index)]
             let addresses = AddressFamily.allCases.map { Self.endpointElsewhere(index, $0) }
             try pod.namespace.ip(addresses.map { "addr add \($0)/\($0.family.bitWidth) dev lo" })
+            try pod.namespace.awaitReception(at: addresses)
             try third.namespace.ip(via(pod, single(addresses), on: link(pod)))
             try node.namespace.ip(via(third, single(addresses)))
         }

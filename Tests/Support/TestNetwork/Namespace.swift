@@ -1,5 +1,6 @@
 import CTestNetwork
 import Glibc
+public import IPAddressing
 import Synchronization
 
 /// A network namespace of the test's own, named as `ip netns` names them; it is removed with the last
@@ -117,6 +118,39 @@ public final class Namespace: Sendable {
                     .write(all: Array(value.utf8))
             }
         }
+    }
+
+    /// Waits until the kernel receives at IPv6 addresses that were added (those of IPv4 need no wait): it makes the
+    /// route that leads to an address in a work queue, on a busy machine some time after `ip` has come back. Until then
+    /// answers to it are lost, over UDP for good.
+    ///
+    /// Throws `SystemError` (ETIMEDOUT) when one isn't received at within ten seconds.
+    public func awaitReception(at addresses: [IPAddress]) throws {
+        // As /proc/net/ipv6_route writes a single address.
+        let wanted = addresses.filter { $0.family == .ipv6 }.map { address in
+            address.bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() + " 80 "
+        }
+        guard !wanted.isEmpty else { return }
+        try run {
+            let deadline = ContinuousClock.now.advanced(by: .seconds(10))
+            while true {
+                let path = "/proc/thread-self/net/ipv6_route"
+                let routes = try Descriptor(Glibc.open(path, O_RDONLY | O_CLOEXEC), "open \(path)").contents()
+                let local = routes.split(separator: "\n").filter(Self.isLocalRoute)
+                if wanted.allSatisfy({ text in local.contains { $0.hasPrefix(text) } }) { return }
+                guard ContinuousClock.now < deadline else {
+                    throw SystemError("receive at \(addresses) in \(name)", number: ETIMEDOUT)
+                }
+                usleep(1000)
+            }
+        }
+    }
+
+    /// RTF_LOCAL (`linux/ipv6_route.h`) among the flags, the last column but one.
+    private static func isLocalRoute(_ line: Substring) -> Bool {
+        let columns = line.split(separator: " ")
+        guard columns.count == 10, let flags = UInt32(columns[8], radix: 16) else { return false }
+        return flags & 0x8000_0000 != 0
     }
 
     /// Runs several `ip` commands inside, given one a line without the word `ip`; the first that fails

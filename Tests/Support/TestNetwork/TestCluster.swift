@@ -74,6 +74,8 @@ public final class TestCluster: Sendable {
             }
         }
         try wiring.build()
+        for host in pods + nodes { try host.namespace.awaitReception(at: host.addresses) }
+        try outsideNamespace.awaitReception(at: plan.families.map(plan.outsideAddress))
     }
 
     private var wiring: ClusterWiring {
@@ -145,6 +147,7 @@ public final class TestCluster: Sendable {
             }
         }
         try wiring.add(addresses, to: pod, on: node)
+        try pod.namespace.awaitReception(at: addresses)
         return addresses
     }
 
