@@ -73,6 +73,8 @@ struct ClusterAPIServer: AsyncParsableCommand {
         }
         let authority = try CertificateAuthority()
         let server = try TestAPIServer(store, credential: authority.server(), configuration: settings)
+        // What service proxies ask for; the bodies of other lists are made when they are asked for.
+        for list in Self.lists { try server.prepare(list: list, json ? .json : .protobuf) }
         try await server.start(port: port)
         let kubeconfig = URL(filePath: folder).appending(path: "kubeconfig")
         let text = Kubeconfig(server: server.url, authority: authority.certificate).text
@@ -95,6 +97,13 @@ struct ClusterAPIServer: AsyncParsableCommand {
         _ = await replay.result
         await server.stop()
     }
+
+    private static let lists = [
+        "/api/v1/services?resourceVersion=0&labelSelector=%21service.kubernetes.io%2Fservice-proxy-name"
+            + "&fieldSelector=spec.clusterIP%21%3DNone",
+        "/apis/discovery.k8s.io/v1/endpointslices?resourceVersion=0"
+            + "&labelSelector=%21service.kubernetes.io%2Fheadless",
+    ]
 
     /// Waits for the end of standard input, on a thread of its own: reading blocks.
     private static func endOfInput() async {

@@ -48,8 +48,12 @@ extension TestAPIServer {
         if let after { objects = Array(objects.drop { $0.object.key.place <= after }) }
         if limit > 0 { limit = min(limit, configuration.longestPage) }
         guard limit > 0, objects.count > limit else {
-            return Envelope.list(
-                objects, of: resource, version: version, continueToken: "", remaining: nil, type)
+            let key = WholeList(
+                resource: resource, version: version, selection: selection, after: after, type: type)
+            return wholeList(key) {
+                Envelope.list(
+                    objects, of: resource, version: version, continueToken: "", remaining: nil, type)
+            }
         }
         let page = objects[..<limit]
         let token = ContinueToken(version: version, after: objects[limit - 1].object.key.place)
@@ -124,6 +128,15 @@ extension TestAPIServer {
         // One that is too old gets its 410 as the stream's first event, as from the watch cache.
         return (selection, version, nil)
     }
+}
+
+/// What the body of a list without a next page depends on.
+struct WholeList: Hashable {
+    var resource: APIResource
+    var version: UInt64
+    var selection: ObjectSelection
+    var after: Place?
+    var type: MediaType
 }
 
 /// Where a list goes on: opaque to clients.

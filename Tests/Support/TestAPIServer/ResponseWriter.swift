@@ -9,6 +9,10 @@ final class ResponseWriter {
     private let whenWritable: () -> Void
     /// Bytes of the body, those included that a fault swallowed.
     private var offered = 0
+    /// What goes out next, in one piece: many small ones cost more than they weigh.
+    private var gathered = ByteBuffer()
+    private var gatheredPromises: [EventLoopPromise<Void>] = []
+    private static let pieceSize = 1 << 16
     /// What goes out slowly.
     private var pending = ByteBuffer()
     private var isDripping = false
@@ -54,7 +58,10 @@ final class ResponseWriter {
         }
     }
 
-    func flush() { context.flush() }
+    func flush() {
+        writeGathered()
+        context.flush()
+    }
 
     /// The regular end. It waits for what goes out slowly.
     func end() {
@@ -69,7 +76,7 @@ final class ResponseWriter {
 
     /// Nothing more is sent, and nothing ends.
     func stall() {
-        context.flush()
+        flush()
         isOver = true
     }
 
@@ -77,6 +84,7 @@ final class ResponseWriter {
     func reset() {
         guard !isOver else { return }
         isOver = true
+        writeGathered()
         // With the promise's completion the bytes are with the kernel.
         let flushed = context.eventLoop.makePromise(of: Void.self)
         flushed.futureResult.assumeIsolated().whenComplete { [context] _ in Self.reset(context.channel) }
@@ -96,6 +104,7 @@ final class ResponseWriter {
     /// The connection is at its end without the HTTP body being so.
     private func cut() {
         isOver = true
+        writeGathered()
         let flushed = context.eventLoop.makePromise(of: Void.self)
         flushed.futureResult.assumeIsolated().whenComplete { [context] _ in
             guard
@@ -118,13 +127,26 @@ final class ResponseWriter {
 
     private func finish() {
         isOver = true
+        writeGathered()
         context.writeAndFlush(part(.end(nil)), promise: nil)
     }
 
     private func send(_ bytes: some Collection<UInt8>, _ written: EventLoopPromise<Void>?) {
-        var buffer = context.channel.allocator.buffer(capacity: bytes.count)
-        buffer.writeBytes(bytes)
-        context.write(part(.body(.byteBuffer(buffer))), promise: written)
+        gathered.writeBytes(bytes)
+        if let written { gatheredPromises.append(written) }
+        if gathered.readableBytes >= Self.pieceSize { writeGathered() }
+    }
+
+    private func writeGathered() {
+        guard gathered.readableBytes > 0 || !gatheredPromises.isEmpty else { return }
+        let promises = gatheredPromises
+        gatheredPromises = []
+        let written = promises.isEmpty ? nil : context.eventLoop.makePromise(of: Void.self)
+        written?.futureResult.whenComplete { result in
+            for promise in promises { promise.completeWith(result) }
+        }
+        context.write(part(.body(.byteBuffer(gathered))), promise: written)
+        gathered = ByteBuffer()
     }
 
     private func drop(_ written: EventLoopPromise<Void>?) { written?.fail(ChannelError.alreadyClosed) }

@@ -2,8 +2,8 @@
 ///
 /// The grammar of `k8s.io/apimachinery/pkg/labels`: `key`, `!key`, `key=value`, `key==value`, `key!=value`,
 /// `key in (a,b)`, `key notin (a,b)`, with commas between them.
-struct LabelSelector: Sendable {
-    enum Requirement: Sendable, Equatable {
+struct LabelSelector: Sendable, Hashable {
+    enum Requirement: Sendable, Hashable {
         case exists(String)
         case isAbsent(String)
         case isOneOf(String, [String])
@@ -73,7 +73,7 @@ struct LabelSelector: Sendable {
 }
 
 /// What of a resource a list or watch asks for.
-struct ObjectSelection: Sendable {
+struct ObjectSelection: Sendable, Hashable {
     var labels = LabelSelector()
     var namespace: String?
     /// `fieldSelector=metadata.name=…`, or the name of an object in a path.

@@ -57,6 +57,8 @@ public final class TestAPIServer: Sendable {
             [:]
         var arrival = Arrival()
         var posted: [PostedEvent] = []
+        /// The last whole list of each resource.
+        var lists: [APIResource: (key: WholeList, body: [UInt8])] = [:]
     }
 
     public let store: ObjectStore
@@ -231,6 +233,24 @@ public final class TestAPIServer: Sendable {
     public var streamCount: Int { state.withLock(\.streams.count) }
 
     // MARK: - From connections
+
+    /// The body of a list, kept until another list of the resource is asked for: with a large cluster it takes longer
+    /// to make than to send.
+    func wholeList(_ key: WholeList, _ make: () -> [UInt8]) -> [UInt8] {
+        let known = state.withLock { state in
+            state.lists[key.resource].flatMap { $0.key == key ? $0.body : nil }
+        }
+        if let known { return known }
+        let body = make()
+        state.withLock { $0.lists[key.resource] = (key, body) }
+        return body
+    }
+
+    /// Makes the body that a list request gets, before it comes.
+    public func prepare(list uri: String, _ type: MediaType) throws {
+        let request = ReceivedRequest(method: "GET", uri: uri, headers: [])
+        _ = try list(request, type, fault: nil)
+    }
 
     /// A new Event, or a new count of a known one.
     func keep(_ request: ReceivedRequest) throws(APIStatus) -> MediaType {
