@@ -30,11 +30,12 @@ final class ResponseWriter {
     /// Whether the client keeps up.
     var hasRoom: Bool { !isOver && context.channel.isWritable && pending.readableBytes < 1 << 16 }
 
-    /// - Parameter length: of the body; nil: it is sent in chunks.
+    /// - Parameter length: of the body; nil: it is sent in chunks. So it is, too, when a fault may keep back the end,
+    ///   which a client that knows the length wouldn't wait for.
     func begin(_ status: Int, contentType: String, length: Int?, extra: [(String, String)] = []) {
         var headers: HTTPHeaders = ["Audit-Id": "0b2c5f0e", "Cache-Control": "no-cache, private"]
         headers.add(name: "Content-Type", value: fault == .wrongContentType ? "text/html" : contentType)
-        if let length { headers.add(name: "Content-Length", value: "\(length)") }
+        if let length, !mayKeepBackEnd { headers.add(name: "Content-Length", value: "\(length)") }
         for (name, value) in extra { headers.add(name: name, value: value) }
         let head = HTTPResponseHead(version: .http1_1, status: .init(statusCode: status), headers: headers)
         context.write(part(.head(head)), promise: nil)
@@ -55,6 +56,13 @@ final class ResponseWriter {
             if rest > 0 { send(bytes.prefix(rest), written) } else { drop(written) }
             if offered >= limit { strike() }
         default: send(bytes, written)
+        }
+    }
+
+    private var mayKeepBackEnd: Bool {
+        switch fault {
+        case .resetAfter, .cutAfter, .endAfter, .stallAfter: true
+        default: false
         }
     }
 
