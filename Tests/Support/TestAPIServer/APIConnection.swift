@@ -73,8 +73,10 @@ final class APIConnection: ChannelInboundHandler {
         } catch {
             denial = error
         }
-        // Last: who waits for the request may then look at what came of it.
-        defer { server.log.add(request) }
+        // Before the client can know the answer; a POST after it is kept, for who waits for it to look at.
+        let isPost = request.verb == .create || request.verb == .patch
+        if !isPost { server.log.add(request) }
+        defer { if isPost { server.log.add(request) } }
         switch fault {
         case .silence: return
         case .reset: return ResponseWriter.reset(context.channel)
