@@ -288,9 +288,16 @@ struct CredentialStoreTests {
         }
         #expect(error?.message.contains("killed") == true)
         let child = try #require(Int32(try directory.read("child").split(separator: "\n")[0]))
-        // The child has another parent now, whoever reaps it; until then it is a zombie.
-        let state = (try? String(contentsOfFile: "/proc/\(child)/stat", encoding: .utf8)) ?? "(sleep) Z"
-        #expect(state.contains("(sleep) Z") || state.contains("(sleep) X"))
+        // The child has another parent now, whoever reaps it; until then it is a zombie. A signal is sent before it is
+        // taken, so the child may still run for a moment.
+        var hasEnded = false
+        let deadline = ContinuousClock.now.advanced(by: .seconds(10))
+        while !hasEnded, ContinuousClock.now < deadline {
+            let state = (try? String(contentsOfFile: "/proc/\(child)/stat", encoding: .utf8)) ?? "(sleep) X"
+            hasEnded = state.contains("(sleep) Z") || state.contains("(sleep) X")
+            if !hasEnded { try await Task.sleep(for: .milliseconds(5)) }
+        }
+        #expect(hasEnded)
     }
 
     @Test("a plugin that isn't there: its hint is told")
