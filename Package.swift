@@ -236,7 +236,8 @@ let package = Package(
         .testTarget(
             name: "ProxyConfigurationTests",
             dependencies: [
-                "SeededRandom", "ProxyConfiguration", "KubeProxyFlags", "Agent", "Documents", "HostNetwork",
+                "SeededRandom", "Deployment", "ProxyConfiguration", "KubeProxyFlags", "Agent", "Documents",
+                "HostNetwork",
                 "IPAddressing", "Ruleset",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),

@@ -53,18 +53,6 @@ public struct ClusterSource: Sendable {
     }
 }
 
-extension ResourceKind {
-    /// As in RBAC and in messages: `services`.
-    var resource: String {
-        switch self {
-        case .services: "services"
-        case .endpointSlices: "endpointslices"
-        case .nodes: "nodes"
-        case .serviceCIDRs: "servicecidrs"
-        }
-    }
-}
-
 extension RequestFailure {
     /// As a label of a metric.
     var metricReason: String {

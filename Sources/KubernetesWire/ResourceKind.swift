@@ -15,6 +15,16 @@ public enum ResourceKind: Sendable, CaseIterable {
         }
     }
 
+    /// As in paths, RBAC, metrics and messages: `services`.
+    public var resource: String {
+        switch self {
+        case .services: "services"
+        case .endpointSlices: "endpointslices"
+        case .nodes: "nodes"
+        case .serviceCIDRs: "servicecidrs"
+        }
+    }
+
     /// `kind` of one object of the resource.
     public var kind: String {
         switch self {

@@ -7,8 +7,9 @@ public struct BindAddress: Sendable, Hashable {
     public let address: IPAddress?
     public let port: UInt16
 
+    /// - Parameter address: 0.0.0.0 and :: are all addresses of both families, as for kube-proxy, and so is nil.
     public init(_ address: IPAddress?, port: UInt16) {
-        self.address = address
+        self.address = address.flatMap { HTTPPort.allAddresses.contains($0) ? nil : $0 }
         self.port = port
     }
 
@@ -29,19 +30,18 @@ public struct BindAddress: Sendable, Hashable {
         guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
             let port = UInt16(digits), port > 0
         else { throw refuse("'\(digits)' is not a port (1 to 65535)") }
-        self.port = port
         var host = text[..<colon]
         let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
         if isBracketed { host = host.dropFirst().dropLast() }
         if host.isEmpty, !isBracketed {
-            address = nil
+            self.init(nil, port: port)
             return
         }
         guard let address = IPAddress(String(host)) else { throw refuse("'\(host)' is not an IP address") }
         guard isBracketed == (address.family == .ipv6) else {
             throw refuse("brackets belong around an IPv6 address, and around nothing else")
         }
-        self.address = HTTPPort.allAddresses.contains(address) ? nil : address
+        self.init(address, port: port)
     }
 
     /// As the flags and the configuration have it.

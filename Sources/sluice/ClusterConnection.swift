@@ -23,9 +23,9 @@ struct ClusterConnection: Sendable {
         let nodeName = configuration.proxy.nodeName
         source = ClusterSource(client: client, nodeName: nodeName, logger: logger) { observation in
             switch observation {
-            case .listed(let kind, objects: _, let duration): metrics.listed(kind.label, took: duration)
-            case .watching(let kind): metrics.watchBegan(kind.label)
-            case .failed(let kind, reason: _): metrics.sourceFailed(kind.label)
+            case .listed(let kind, objects: _, let duration): metrics.listed(kind.resource, took: duration)
+            case .watching(let kind): metrics.watchBegan(kind.resource)
+            case .failed(let kind, reason: _): metrics.sourceFailed(kind.resource)
             }
         }
         events = EventRecorder(client: client, nodeName: nodeName, logger: logger)
@@ -66,18 +66,6 @@ extension FirstSync.Objects {
     init(_ objects: [ClusterObject]) {
         self.init(
             objects: Dictionary(objects.map { ($0.key, $0) }, uniquingKeysWith: { _, last in last }))
-    }
-}
-
-extension ResourceKind {
-    /// As metrics name it.
-    fileprivate var label: String {
-        switch self {
-        case .services: "services"
-        case .endpointSlices: "endpointslices"
-        case .nodes: "nodes"
-        case .serviceCIDRs: "servicecidrs"
-        }
     }
 }
 

@@ -2,7 +2,6 @@ import ArgumentParser
 import FileWatching
 import Foundation
 import HostProcess
-import IPAddressing
 import KubeProxyFlags
 import Logging
 import ProxyConfiguration
@@ -73,15 +72,8 @@ extension Run {
 extension StatusService.Settings {
     init(_ configuration: AgentConfiguration) {
         self.init(
-            healthz: configuration.healthzAddress.map(BindAddress.init),
-            metrics: configuration.metricsAddress.map(BindAddress.init),
+            healthz: configuration.healthzAddress.map { BindAddress($0.address, port: $0.port) },
+            metrics: configuration.metricsAddress.map { BindAddress($0.address, port: $0.port) },
             bindAddressHardFail: configuration.bindAddressHardFail)
-    }
-}
-
-extension BindAddress {
-    /// Of the unspecified address of either family, as in Go, both families are served.
-    fileprivate init(_ address: ServerAddress) {
-        self.init(address.address.isUnspecified ? nil : address.address, port: address.port)
     }
 }

@@ -37,13 +37,7 @@ struct RunningProgram {
         try #require(process.isRunning)
     }
 
-    func waitForLog(_ text: String) throws {
-        let found = try eventually {
-            try process.standardError.contains(text) || !process.isRunning
-        }
-        let log = try process.standardError
-        try #require(found && log.contains(text), "\(text) is missing in:\n\(log)")
-    }
+    func waitForLog(_ text: String) throws { try process.waitForLog(text) }
 
     /// Ends it by SIGTERM; its exit status.
     func terminate() -> Int32 {

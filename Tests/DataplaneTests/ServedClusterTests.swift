@@ -22,13 +22,7 @@ extension DataplaneTests {
                 for object in objects { server.store.put(APIObject(object)) }
             }
 
-            func waitForLog(_ text: String) throws {
-                let found = try eventually {
-                    try process.standardError.contains(text) || !process.isRunning
-                }
-                let log = try process.standardError
-                try #require(found && log.contains(text), "\(text) is missing in:\n\(log)")
-            }
+            func waitForLog(_ text: String) throws { try process.waitForLog(text) }
 
             /// The servers that new connections meet at the first virtual address.
             func reached(_ family: AddressFamily = .ipv4) throws -> Set<String> {

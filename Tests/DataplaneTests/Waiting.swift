@@ -1,5 +1,7 @@
 import Foundation
 import Synchronization
+import TestNetwork
+import Testing
 
 /// Looks again and again until `condition` holds; false when it doesn't within a time that only a broken program or
 /// machine needs.
@@ -9,6 +11,15 @@ func eventually(within limit: Duration = .seconds(30), _ condition: () throws ->
         if try condition() { return true }
         if ContinuousClock.now > deadline { return false }
         usleep(5000)
+    }
+}
+
+extension ChildProcess {
+    /// Waits until it has said this on standard error; one that ends without has failed.
+    func waitForLog(_ text: String) throws {
+        let found = try eventually { try standardError.contains(text) || !isRunning }
+        let log = try standardError
+        try #require(found && log.contains(text), "\(text) is missing in:\n\(log)")
     }
 }
 

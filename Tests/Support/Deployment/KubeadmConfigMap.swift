@@ -12,7 +12,7 @@ public enum KubeadmConfigMap {
             app: kube-proxy
         data:
           config.conf: |-
-        \(indented(configuration))
+        \(indented(configuration()))
           kubeconfig.conf: |-
         \(indented(kubeconfig(server: server)))
 
@@ -46,7 +46,9 @@ public enum KubeadmConfigMap {
         """
     }
 
-    public static let configuration = """
+    /// - Parameter clusterCIDR: the networks of the cluster's pods, of both families or one.
+    public static func configuration(clusterCIDR: String = "10.244.0.0/16,fd00:244::/56") -> String {
+        """
         apiVersion: kubeproxy.config.k8s.io/v1alpha1
         bindAddress: 0.0.0.0
         bindAddressHardFail: false
@@ -56,7 +58,7 @@ public enum KubeadmConfigMap {
           contentType: ""
           kubeconfig: /var/lib/kube-proxy/kubeconfig.conf
           qps: 0
-        clusterCIDR: 10.244.0.0/16,fd00:244::/56
+        clusterCIDR: \(clusterCIDR)
         configSyncPeriod: 0s
         conntrack:
           maxPerCore: null
@@ -115,4 +117,5 @@ public enum KubeadmConfigMap {
           rootHnsEndpointName: ""
           sourceVip: ""
         """
+    }
 }
