@@ -114,6 +114,9 @@ struct Run: AsyncParsableCommand {
             } else {
                 try await program(source, configuration, file, logger)
             }
+        } catch let error as StatusService.BindError {
+            logger.critical("\(error)")
+            throw ExitCode.failure
         } catch let error as ManifestSource.PathError {
             logger.critical("\(error)")
             throw ExitCode.failure
@@ -126,7 +129,7 @@ struct Run: AsyncParsableCommand {
         }
     }
 
-    private func load(_ source: ManifestSource, _ logger: Logger) throws -> ManifestSource.Snapshot {
+    func load(_ source: ManifestSource, _ logger: Logger) throws -> ManifestSource.Snapshot {
         let snapshot = try source.load()
         for problem in snapshot.problems { logger.warning("\(problem)") }
         if !snapshot.skipped.isEmpty {
@@ -158,7 +161,7 @@ struct Run: AsyncParsableCommand {
     }
 
     /// The cluster's objects as its API server has them now.
-    private func read(_ configuration: AgentConfiguration, _ logger: Logger) async -> [ClusterObject] {
+    func read(_ configuration: AgentConfiguration, _ logger: Logger) async -> [ClusterObject] {
         let cluster = ClusterConnection(configuration, metrics: AgentMetrics(), logger: logger)
         let sync = FirstSync(ChangeInbox(), logger: logger)
         let following = Task { await cluster.source.run { sync.take($0) } }
@@ -167,174 +170,6 @@ struct Run: AsyncParsableCommand {
         await following.value
         await cluster.client.shutDown()
         return first.map { Array($0.objects.values) } ?? []
-    }
-
-    // MARK: The kernel
-
-    private func program(
-        _ source: ManifestSource?, _ configuration: AgentConfiguration,
-        _ file: KubeProxyConfiguration.File?, _ logger: Logger
-    ) async throws {
-        let configurationChanges = try followConfiguration(file)
-        let connection = try Preflight.connect()
-        let snapshot = try source.map { try load($0, logger) }
-        let metrics = AgentMetrics(version: Version.number)
-        let health = ProxyHealthRecord(patience: configuration.syncPeriod * 2)
-        let inbox = ChangeInbox(metrics: metrics, health: health)
-        let flows = RetryLoop<UDPCleanup>()
-        let cleaner = FlowCleaner(
-            reconciler: try ConntrackReconciler(), logger: logger, metrics: metrics)
-        let checks = RetryLoop<[ObjectName: HealthCheckServers.Check]>()
-        let cluster: ClusterConnection? =
-            source == nil ? ClusterConnection(configuration, metrics: metrics, logger: logger) : nil
-        let manager = ServiceManager(environment: ProcessInfo.processInfo.environment)
-        let agent = NodeAgent(
-            settings: configuration.proxy, kernel: connection, inbox: inbox, logger: logger,
-            inForce: { flows.put($0) }, checksChanged: { checks.put($0) },
-            serving: { tell(manager, .ready, logger) },
-            found: { cluster?.report($0, reason: "NotServedAsAsked", action: "Serve") })
-        let hostAddresses = try HostAddresses.read()
-        if once {
-            let objects: [ClusterObject]
-            if let snapshot {
-                objects = snapshot.objects
-            } else {
-                objects = await read(configuration, logger)
-            }
-            try agent.start(objects, hostAddresses: hostAddresses)
-            flows.finish()
-            await flows.run { await cleaner.clean($0) }
-            return
-        }
-        adjustOutOfMemoryScore(configuration.oomScoreAdjustment, logger)
-        let sync = FirstSync(inbox, logger: logger)
-        let changes = try source?.changes()
-        let addresses = try HostAddressWatcher()
-        var tasks = [
-            Task {
-                for await list in addresses { inbox.put(hostAddresses: list) }
-            },
-            Task { await flows.run { await cleaner.clean($0) } },
-        ]
-        let serving = Task { await serveHealthChecks(checks, health, cluster, logger) }
-        if let changes {
-            tasks.append(
-                Task {
-                    for await update in changes {
-                        inbox.put(
-                            upserted: update.upserted, removed: update.removed, problems: update.problems)
-                    }
-                })
-        }
-        if let cluster {
-            tasks.append(Task { await cluster.source.run { sync.take($0) } })
-            tasks.append(Task { await cluster.events.run() })
-        }
-        let work = Task {
-            let first: FirstSync.Objects?
-            if let snapshot {
-                first = FirstSync.Objects(snapshot.objects)
-            } else {
-                first = await sync.objects()
-            }
-            guard let first else { return }
-            do throws(KernelError) {
-                try agent.start(
-                    Array(first.objects.values), hostAddresses: hostAddresses,
-                    triggerTimes: first.triggerTimes)
-            } catch {
-                // As after any other failure: what stood stays, and it is tried again.
-                logger.error("not in force, the rules from before stay", metadata: ["error": "\(error)"])
-                inbox.wake()
-            }
-            // Behind the first rules: they bring in connection tracking, and its parameters with it.
-            _ = setKernelParameters(configuration.conntrack, logger)
-            await agent.run()
-        }
-        let status = StatusService(
-            StatusService.Settings(configuration), health: health,
-            content: StatusContent(
-                metrics: { metrics.registry.text }, configz: { configuration.effective.configz() },
-                probed: { metrics.probed($0, status: $1) }), logger: logger)
-        let answering = Task { () -> StatusService.BindError? in
-            do throws(StatusService.BindError) {
-                try await status.run()
-                return nil
-            } catch {
-                work.cancel()
-                return error
-            }
-        }
-        let signals = TerminationSignals { name in
-            logger.info("\(name): ending, the rules stay")
-            work.cancel()
-        }
-        let reconfigured = Task {
-            for await _ in configurationChanges {
-                logger.info("the configuration file has changed: ending to be started anew, the rules stay")
-                work.cancel()
-                return true
-            }
-            return false
-        }
-        await work.value
-        tell(manager, .stopping, logger)
-        signals.stop()
-        for task in tasks { task.cancel() }
-        serving.cancel()
-        reconfigured.cancel()
-        answering.cancel()
-        await serving.value
-        let bindError = await answering.value
-        if let cluster {
-            for task in tasks { await task.value }
-            await cluster.client.shutDown()
-        }
-        if let bindError {
-            logger.critical("\(bindError)")
-            throw ExitCode.failure
-        }
-        // Whoever started it shall start it again, also where only failures are.
-        if await reconfigured.value { throw ExitCode.failure }
-    }
-}
-
-extension Run {
-    /// Statement 28: what can't be written is told, and the rest is done.
-    /// - Returns: whether all is as it should be.
-    func setKernelParameters(_ settings: ConntrackSettings, _ logger: Logger) -> Bool {
-        var isRight = true
-        for outcome in KernelParameterWriter().apply(
-            settings.parameters(cores: KernelParameterWriter.onlineCores))
-        {
-            switch outcome.result {
-            case .failed:
-                isRight = false
-                logger.warning("\(outcome)")
-            default: logger.debug("\(outcome)")
-            }
-        }
-        return isRight
-    }
-
-    /// Answers load balancers until the task is cancelled. A port that can't be bound is told once, and tried again.
-    private func serveHealthChecks(
-        _ checks: RetryLoop<[ObjectName: HealthCheckServers.Check]>, _ health: ProxyHealthRecord,
-        _ cluster: ClusterConnection?, _ logger: Logger
-    ) async {
-        let servers = HealthCheckServers(isProxyHealthy: { health.isHealthy })
-        var told: Set<ObjectProblem> = []
-        await checks.run { wanted in
-            let problems = Set(await servers.update(wanted))
-            for problem in problems.subtracting(told) {
-                logger.warning("\(problem)")
-                cluster?.report(problem, reason: "FailedToStartServiceHealthcheck", action: "Listen")
-            }
-            for problem in told.subtracting(problems) { logger.info("solved: \(problem)") }
-            told = problems
-            return await !servers.hasUnboundAddresses
-        }
-        await servers.shutDown()
     }
 }
 

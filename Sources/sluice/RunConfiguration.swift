@@ -58,15 +58,6 @@ extension Run {
             logger.info("the out-of-memory score stays as it is", metadata: ["error": "\(error)"])
         }
     }
-
-    /// Tells the service manager, if one listens.
-    func tell(_ manager: ServiceManager?, _ message: ServiceManager.Message, _ logger: Logger) {
-        do throws(HostProcessError) {
-            try manager?.tell(message)
-        } catch {
-            logger.warning("the service manager can't be told", metadata: ["error": "\(error)"])
-        }
-    }
 }
 
 extension StatusService.Settings {

@@ -87,7 +87,7 @@ extension DataplaneTests {
             #expect(try tables(in: namespace) == [nil, nil])
         }
 
-        @Test("a changed file ends the agent, and the rules stay")
+        @Test("a changed file starts the agent anew in place; a wrong one is told, and what runs goes on")
         func changedFile() throws {
             let namespace = try Namespace("conf")
             let directory = try TemporaryDirectory()
@@ -99,15 +99,79 @@ extension DataplaneTests {
                 try SluiceProgram.path.get(), "--config=\(directory.path)/config.conf", "-f",
                 "\(directory.path)/web.yaml",
             ])
-            func logged(_ text: String) throws -> Bool {
-                try eventually { try process.standardError.contains(text) || !process.isRunning }
+            func wait(for text: String, times: Int) throws {
+                let isThere = try eventually {
+                    try process.standardError.components(separatedBy: text).count > times
+                        || !process.isRunning
+                }
+                let log = try process.standardError
+                #expect(isThere && process.isRunning, "\(log)")
             }
-            #expect(try logged("serving"))
-            try directory.write(text + "oomScoreAdj: 0\n", to: "config.conf")
-            #expect(process.wait() == 1)
-            let log = try process.standardError
-            #expect(log.contains("the configuration file has changed"), "\(log)")
+            /// By what they are: numbers of sockets differ.
+            func openFiles() throws -> [String: Int] {
+                let folder = "/proc/\(process.processID)/fd"
+                let files = FileManager.default
+                return try files.contentsOfDirectory(atPath: folder).reduce(into: [:]) { counts, name in
+                    guard let file = try? files.destinationOfSymbolicLink(atPath: "\(folder)/\(name)") else {
+                        return
+                    }
+                    counts[String(file.prefix { $0 != "[" }), default: 0] += 1
+                }
+            }
+            func masqueradesAll() throws -> Bool {
+                try namespace.command("nft", "list", "chain", "ip", "sluice", "source").contains(
+                    "ct original ip daddr @cluster-ips masquerade")
+            }
+            try wait(for: "serving", times: 1)
+            try wait(for: "server listening", times: 2)
+            #expect(try !masqueradesAll())
+
+            try directory.write(text + "nosuch: 1\n", to: "config.conf")
+            try wait(for: "config.conf:4: nosuch: unknown field", times: 1)
+            try wait(for: "the one from before stays in force", times: 1)
+            try directory.write(text + "# the same\n", to: "config.conf")
+            try wait(for: "says what it said before", times: 1)
+            #expect(try !process.standardError.contains("starting anew"))
+
+            try directory.write(text + "iptables: {masqueradeAll: true}\n", to: "config.conf")
+            try wait(for: "serving", times: 2)
+            try wait(for: "server listening", times: 4)
+            #expect(try masqueradesAll())
+            // What one leaves open, many leave open many times.
+            let files = try openFiles()
+            for number in 3...6 {
+                try directory.write(text + "oomScoreAdj: \(number)\n", to: "config.conf")
+                try wait(for: "serving", times: number)
+                try wait(for: "server listening", times: 2 * number)
+            }
+            #expect(try !masqueradesAll())
+            var filesNow: [String: Int] = [:]
+            let isAsBefore = try eventually {
+                filesNow = try openFiles()
+                return filesNow == files
+            }
+            #expect(isAsBefore, "\(filesNow), not \(files)")
+            process.send(SIGTERM)
+            #expect(process.wait() == 0)
             #expect(try tables(in: namespace).allSatisfy { $0 != nil })
+        }
+
+        @Test("standard input can't be read again: a changed file is told, and what runs goes on")
+        func changedFileWithStandardInput() throws {
+            let namespace = try Namespace("conf")
+            let directory = try TemporaryDirectory()
+            let text = header + "conntrack: {maxPerCore: 0}\n"
+            try directory.write(text, to: "config.conf")
+            let process = try namespace.start(
+                [
+                    try SluiceProgram.path.get(), "--config=\(directory.path)/config.conf", "-f", "-",
+                ], input: manifest)
+            try process.waitForLog("serving")
+            try directory.write(text + "oomScoreAdj: 1\n", to: "config.conf")
+            try process.waitForLog("standard input can't be read again")
+            process.send(SIGTERM)
+            #expect(process.wait() == 0)
+            #expect(try !process.standardError.contains("starting anew"))
         }
 
         @Test("--init-only sets connection tracking and ends; --cleanup is the command cleanup")

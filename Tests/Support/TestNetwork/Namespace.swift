@@ -100,8 +100,8 @@ public final class Namespace: Sendable {
     }
 
     /// Starts a command inside and leaves it running until it ends, is told to, or the last reference goes.
-    public func start(_ arguments: [String]) throws -> ChildProcess {
-        try run { try ChildProcess(arguments) }
+    public func start(_ arguments: [String], input: String = "") throws -> ChildProcess {
+        try run { try ChildProcess(arguments, input: input) }
     }
 
     /// Loads a script as `nft -f` does.

@@ -1,0 +1,35 @@
+import Glibc
+
+/// Starts this program anew in this process: the same program, arguments and environment, and the same process number,
+/// so that whoever watches the process sees no end.
+public enum Restart {
+    /// Comes back only when it fails. No file goes along but the standard ones; signals that are ignored or blocked are
+    /// put back first, since exec(2) would hand them on.
+    ///
+    /// - Throws: `HostProcessError` when the program can't be executed.
+    public static func now(_ arguments: [String] = CommandLine.arguments) throws(HostProcessError) {
+        for number in [SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGCHLD] { signal(number, SIG_DFL) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, nil)
+        leaveFilesBehind()
+        var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
+        defer { for word in words { free(word) } }
+        words.append(nil)
+        execv("/proc/self/exe", words)
+        throw HostProcessError(call: "execute /proc/self/exe", errno: errno)
+    }
+
+    /// Marks all files but the standard ones close-on-exec: whoever opened it, a socket that went along would stay bound.
+    private static func leaveFilesBehind() {
+        guard let folder = opendir("/proc/self/fd") else { return }
+        defer { closedir(folder) }
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            guard let descriptor = Int32(name), descriptor > STDERR_FILENO else { continue }
+            _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        }
+    }
+}

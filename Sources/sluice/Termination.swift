@@ -1,0 +1,48 @@
+import Dispatch
+import Glibc
+import Logging
+import ServiceLifecycle
+import Synchronization
+import UnixSignals
+
+/// How the program comes to its end: SIGTERM and SIGINT end it, and a new configuration starts it anew.
+///
+/// Both shut the services down in order. A signal counts even when the other came first: who asked for the end gets it.
+final class Termination: Sendable {
+    private let signals: UnixSignalsSequence
+    private let isEnding = Mutex(false)
+    private let logger: Logger
+
+    /// An end takes no longer, whatever hangs: from the signal on.
+    private static let longest = DispatchTimeInterval.milliseconds(1800)
+
+    /// From here on the signals don't end the process by themselves.
+    init(_ logger: Logger) async {
+        self.logger = logger
+        signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    }
+
+    /// Whether a signal asked for the end.
+    var isAskedFor: Bool { isEnding.withLock { $0 } }
+
+    /// Shuts the group down at the first signal, until the task is cancelled.
+    ///
+    /// - Parameter began: called before.
+    func watch(_ group: ServiceGroup, began: () -> Void) async {
+        for await signal in signals {
+            let isFirst = isEnding.withLock { isEnding in
+                defer { isEnding = true }
+                return !isEnding
+            }
+            guard isFirst else { continue }
+            logger.info("\(signal): ending, the rules stay")
+            DispatchQueue.global().asyncAfter(deadline: .now() + Self.longest) { [logger] in
+                // The kernel makes a transaction whole or not at all.
+                logger.warning("not everything has ended in time: left as it is")
+                _exit(EXIT_SUCCESS)
+            }
+            began()
+            await group.triggerGracefulShutdown()
+        }
+    }
+}
