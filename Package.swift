@@ -212,6 +212,12 @@ let package = Package(
                 "KubernetesAPI", "IPAddressing", "TestNetwork", "ClusterBuilders", "Deployment",
                 "TestAPIServer",
             ], swiftSettings: strict),
+        .testTarget(
+            name: "SluiceTests",
+            dependencies: [
+                "sluice", "Agent", "KubernetesClient", "KubernetesWire", "KubernetesAPI", "IPAddressing",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
         .target(
             name: "Deployment", dependencies: [.product(name: "Yams", package: "Yams")],
             path: "Tests/Support/Deployment", swiftSettings: strict),

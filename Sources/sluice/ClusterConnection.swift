@@ -4,7 +4,6 @@ import KubernetesClient
 import KubernetesWire
 import Logging
 import ProxyConfiguration
-import Synchronization
 
 /// The cluster's API server: what the agent serves when no manifests are named.
 struct ClusterConnection: Sendable {
@@ -19,7 +18,10 @@ struct ClusterConnection: Sendable {
                 kubeconfig: settings.kubeconfig ?? "", master: settings.master ?? "",
                 contentType: settings.contentType, acceptContentTypes: settings.acceptContentTypes,
                 qps: settings.qps ?? -1, burst: settings.burst),
-            userAgent: "sluice/\(Version.number) (linux/\(Self.architecture))", logger: logger)
+            userAgent: "sluice/\(Version.number) (linux/\(Self.architecture))", logger: logger
+        ) {
+            metrics.requested(method: $0.method, host: $0.host, status: $0.status, took: $0.duration)
+        }
         let nodeName = configuration.proxy.nodeName
         source = ClusterSource(client: client, nodeName: nodeName, logger: logger) { observation in
             switch observation {
@@ -28,7 +30,13 @@ struct ClusterConnection: Sendable {
             case .failed(let kind, reason: _): metrics.sourceFailed(kind.resource)
             }
         }
-        events = EventRecorder(client: client, nodeName: nodeName, logger: logger)
+        events = EventRecorder(client: client, nodeName: nodeName, logger: logger) { outcome in
+            switch outcome {
+            case .posted: metrics.event(.posted)
+            case .failed: metrics.event(.failed)
+            case .dropped: metrics.event(.dropped)
+            }
+        }
     }
 
     /// Tells those who own a Service what is wrong with it, as an Event.
@@ -59,70 +67,5 @@ extension ObjectProblem {
         let words = object.dropFirst("Service ".count).split(separator: "/")
         guard words.count == 2 else { return nil }
         return ObjectName(namespace: String(words[0]), name: String(words[1]))
-    }
-}
-
-extension FirstSync.Objects {
-    init(_ objects: [ClusterObject]) {
-        self.init(
-            objects: Dictionary(objects.map { ($0.key, $0) }, uniquingKeysWith: { _, last in last }))
-    }
-}
-
-/// Holds back what an API server tells until it has told all kinds of objects once (statement 6); from then on, hands
-/// everything to the agent's inbox.
-final class FirstSync: Sendable {
-    /// All objects of a cluster, as they were when the last kind was complete.
-    struct Objects: Sendable {
-        var objects: [ClusterObject.Key: ClusterObject] = [:]
-        var triggerTimes: [ClusterObject.Key: Int64] = [:]
-    }
-
-    private struct State {
-        var gathered: Objects? = Objects()
-        var missing = Set(ResourceKind.allCases)
-    }
-
-    private let state = Mutex(State())
-    private let inbox: ChangeInbox
-    private let logger: Logger
-    private let stream: AsyncStream<Objects>
-    private let complete: AsyncStream<Objects>.Continuation
-
-    init(_ inbox: ChangeInbox, logger: Logger) {
-        self.inbox = inbox
-        self.logger = logger
-        (stream, complete) = AsyncStream.makeStream(of: Objects.self, bufferingPolicy: .bufferingNewest(1))
-    }
-
-    /// Takes what the source tells.
-    func take(_ update: SourceUpdate) {
-        state.withLock { state in
-            guard state.gathered != nil else {
-                // Within the lock, so that no update overtakes another of its kind.
-                inbox.put(
-                    upserted: update.upserted, removed: update.removed, problems: update.problems,
-                    triggerTimes: update.triggerTimes)
-                return
-            }
-            for problem in update.problems { logger.warning("\(problem)") }
-            for key in update.removed {
-                state.gathered?.objects[key] = nil
-                state.gathered?.triggerTimes[key] = nil
-            }
-            for object in update.upserted { state.gathered?.objects[object.key] = object }
-            state.gathered?.triggerTimes.merge(update.triggerTimes) { first, _ in first }
-            if update.isFirstComplete { state.missing.remove(update.kind) }
-            guard state.missing.isEmpty, let all = state.gathered else { return }
-            state.gathered = nil
-            complete.yield(all)
-            complete.finish()
-        }
-    }
-
-    /// Waits for it; nil when the task is cancelled before. For one caller.
-    func objects() async -> Objects? {
-        for await objects in stream { return objects }
-        return nil
     }
 }

@@ -111,7 +111,8 @@ struct NodeProgram: Sendable {
         metrics = AgentMetrics(version: Version.number)
         health = ProxyHealthRecord(patience: configuration.syncPeriod * 2)
         inbox = ChangeInbox(metrics: metrics, health: health)
-        sync = FirstSync(inbox, logger: logger)
+        sync = FirstSync(
+            inbox, awaitingPodNetworksOf: configuration.proxy.awaitedNode, logger: logger)
         cluster = fromCluster ? ClusterConnection(configuration, metrics: metrics, logger: logger) : nil
     }
 
@@ -222,4 +223,9 @@ struct NodeProgram: Sendable {
             logger.warning("the service manager can't be told", metadata: ["error": "\(error)"])
         }
     }
+}
+
+extension ProxySettings {
+    /// The Node without whose `podCIDRs` pods of this node can't be told.
+    var awaitedNode: String? { localMode == .nodeCIDR ? nodeName : nil }
 }

@@ -163,7 +163,9 @@ struct Run: AsyncParsableCommand {
     /// The cluster's objects as its API server has them now.
     func read(_ configuration: AgentConfiguration, _ logger: Logger) async -> [ClusterObject] {
         let cluster = ClusterConnection(configuration, metrics: AgentMetrics(), logger: logger)
-        let sync = FirstSync(ChangeInbox(), logger: logger)
+        let sync = FirstSync(
+            ChangeInbox(), awaitingPodNetworksOf: dryRun ? nil : configuration.proxy.awaitedNode,
+            logger: logger)
         let following = Task { await cluster.source.run { sync.take($0) } }
         let first = await sync.objects()
         following.cancel()

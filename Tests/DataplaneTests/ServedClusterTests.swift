@@ -121,6 +121,8 @@ extension DataplaneTests {
                 let metrics = try served.page(10249, "/metrics").body
                 #expect(metrics.contains("kubeproxy_sync_proxy_rules_duration_seconds_count"))
                 #expect(metrics.contains("sluice_"))
+                let requests = /rest_client_requests_total\{code="200",host="[^"]+:\d+",method="GET"\} [1-9]/
+                #expect(metrics.contains(requests), "\(metrics)")
                 // A Node that is to go is not eligible, and the proxy lives on.
                 var node = Node(name: served.cluster.node.name)
                 served.put(.node(node))
@@ -145,6 +147,11 @@ extension DataplaneTests {
                 let event = try #require(served.server.postedEvents.first)
                 #expect(event.regardingKind == "Service" && event.regardingName == "younger")
                 #expect(event.type == "Warning" && event.note.contains("default/older"))
+                #expect(
+                    try eventually {
+                        try served.page(10249, "/metrics").body.contains(
+                            #"sluice_events_total{result="posted"} 1"#)
+                    })
             }
         }
 

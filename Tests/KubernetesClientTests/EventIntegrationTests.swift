@@ -13,9 +13,12 @@ struct EventIntegrationTests {
     }
 
     private func posts(
-        _ cluster: FollowedCluster, _ body: (EventRecorder) async throws -> Void
+        _ cluster: FollowedCluster, _ outcomes: Observed<EventRecorder.Outcome> = Observed(),
+        _ body: (EventRecorder) async throws -> Void
     ) async throws {
-        let recorder = EventRecorder(client: cluster.client, nodeName: "node-1", logger: cluster.log.logger)
+        let recorder = EventRecorder(client: cluster.client, nodeName: "node-1", logger: cluster.log.logger) {
+            outcomes.add($0)
+        }
         let posting = Task { await recorder.run() }
         defer { posting.cancel() }
         try await body(recorder)
@@ -50,8 +53,9 @@ struct EventIntegrationTests {
 
     @Test("a server that fails gets it later; one that refuses is told of once")
     func failures() async throws {
+        let outcomes = Observed<EventRecorder.Outcome>()
         try await FollowedCluster().run { cluster in
-            try await posts(cluster) { recorder in
+            try await posts(cluster, outcomes) { recorder in
                 cluster.server.add(.status(503), on: .create)
                 cluster.server.add(.reset, on: .create)
                 recorder.record(recorded("web"))
@@ -68,7 +72,10 @@ struct EventIntegrationTests {
                 try await cluster.request("after the refusals") {
                     $0.verb == .create && $0.number >= number + 5
                 }
+                // The server knows of it first.
+                try await outcomes.wait { $0.count == 4 }
             }
+            #expect(outcomes.all == [.posted, .failed, .failed, .posted])
             #expect(cluster.server.postedEvents.map(\.regardingName).sorted() == ["fourth", "web"])
             #expect(cluster.log.complaints.count == 1)
             #expect(cluster.log.complaints.first?.contains("create events") ?? false)

@@ -55,6 +55,8 @@ final class FollowedCluster: Sendable {
     let log = CapturedLog()
     let directory: TemporaryDirectory
     let client: APIClient
+    /// Of the client.
+    let observations: Observed<APIClient.Observation>
     private let source: ClusterSource
     private let following = Mutex<Task<Void, Never>?>(nil)
 
@@ -85,11 +87,14 @@ final class FollowedCluster: Sendable {
         var file = Kubeconfig(server: server.url, authority: try Self.authority.get().certificate)
         try kubeconfig(&file, directory)
         try directory.write(file.text, to: "kubeconfig")
+        let observations = Observed<APIClient.Observation>()
+        self.observations = observations
         client = APIClient(
             ClientConnection(
                 kubeconfig: directory.path("kubeconfig"), contentType: setup.contentType, qps: setup.qps,
                 burst: setup.burst),
-            userAgent: "sluice/test", logger: log.logger, timeouts: setup.timeouts)
+            userAgent: "sluice/test", logger: log.logger, timeouts: setup.timeouts
+        ) { observations.add($0) }
         source = ClusterSource(
             client: client, nodeName: Self.nodeName, logger: log.logger, settings: setup.settings
         ) { view.take($0) }

@@ -9,6 +9,9 @@ import Synchronization
 /// The same trouble of the same object is posted once, and counted up in what was posted (`series`) at most every
 /// five minutes. What can't be posted is told once and tried a few times; it never holds anything up.
 public final class EventRecorder: Sendable {
+    /// What became of an Event.
+    public enum Outcome: Sendable, Equatable { case posted, failed, dropped }
+
     private static let reportingController = "sluice"
     private static let tryLimit = 8
 
@@ -20,15 +23,25 @@ public final class EventRecorder: Sendable {
     private let signal: AsyncStream<Void>.Continuation
     private let start = ContinuousClock.now
     private let pauses: (shortest: Duration, longest: Duration)
+    private let observe: @Sendable (Outcome) -> Void
 
-    /// - Parameter nodeName: becomes part of `reportingInstance`.
-    public convenience init(client: APIClient, nodeName: String, logger: Logger) {
+    /// - Parameters:
+    ///   - nodeName: becomes part of `reportingInstance`.
+    ///   - observe: told of each Event, and of each time that one is counted up.
+    public convenience init(
+        client: APIClient, nodeName: String, logger: Logger,
+        observe: @escaping @Sendable (Outcome) -> Void = { _ in }
+    ) {
         self.init(
-            client: client, nodeName: nodeName, logger: logger, pauses: (.seconds(1), .seconds(30)))
+            client: client, nodeName: nodeName, logger: logger, pauses: (.seconds(1), .seconds(30)),
+            observe: observe)
     }
 
-    init(client: APIClient, nodeName: String, logger: Logger, pauses: (shortest: Duration, longest: Duration))
-    {
+    init(
+        client: APIClient, nodeName: String, logger: Logger, pauses: (shortest: Duration, longest: Duration),
+        observe: @escaping @Sendable (Outcome) -> Void = { _ in }
+    ) {
+        self.observe = observe
         self.client = client
         instance = String("\(Self.reportingController)-\(nodeName)".prefix(128))
         self.logger = logger
@@ -39,7 +52,12 @@ public final class EventRecorder: Sendable {
     /// Takes an Event in to be posted; never blocks. Beyond a thousand that wait, further ones are dropped.
     public func record(_ event: RecordedEvent) {
         let now = ContinuousClock.now - start
-        series.withLock { $0.record(event, name: Self.name(event), now: now) }
+        let isDropped = series.withLock { series in
+            let before = series.dropped
+            series.record(event, name: Self.name(event), now: now)
+            return series.dropped > before
+        }
+        if isDropped { observe(.dropped) }
         signal.yield()
     }
 
@@ -52,11 +70,13 @@ public final class EventRecorder: Sendable {
         var isDropTold = false
         for await _ in signals {
             while let post = series.withLock({ $0.next(now: ContinuousClock.now - start) }) {
-                if let failure = await deliver(post), !Task.isCancelled, !isFailureTold {
+                let failure = await deliver(post)
+                if Task.isCancelled { return }
+                observe(failure == nil ? .posted : .failed)
+                if let failure, !isFailureTold {
                     isFailureTold = true
                     logger.warning("Events can't be posted: \(failure)")
                 }
-                if Task.isCancelled { return }
             }
             if !isDropTold, dropped > 0 {
                 isDropTold = true

@@ -24,6 +24,18 @@ public final class APIClient: Sendable {
         public init() {}
     }
 
+    /// A request that was answered or failed.
+    public struct Observation: Sendable, Equatable {
+        /// Of HTTP: `GET`.
+        public var method: String
+        /// Of the API server, `host:port`.
+        public var host: String
+        /// Of HTTP; nil when no response came.
+        public var status: Int?
+        /// From the request to the head of its response.
+        public var duration: Duration
+    }
+
     /// The head of a response that is 2xx, and its body.
     struct Response {
         var encoding: BodyEncoding
@@ -46,26 +58,32 @@ public final class APIClient: Sendable {
     private let connections: Connections
     /// Nil: no limit.
     private let limit: Mutex<TokenBucket?>
+    private let observe: @Sendable (Observation) -> Void
     private let start = ContinuousClock.now
     private let isAdviceTold = Mutex(false)
 
     /// Reads and connects to nothing yet: what is wrong comes out with each request, and is read again with the
     /// next, so that it can be put right while this runs.
     ///
-    /// - Parameter userAgent: such as `sluice/1.2.3 (linux/amd64)`.
+    /// - Parameters:
+    ///   - userAgent: such as `sluice/1.2.3 (linux/amd64)`.
+    ///   - observe: told of each request that was sent and not called off.
     public convenience init(
-        _ connection: ClientConnection, userAgent: String, logger: Logger, timeouts: Timeouts = Timeouts()
+        _ connection: ClientConnection, userAgent: String, logger: Logger, timeouts: Timeouts = Timeouts(),
+        observe: @escaping @Sendable (Observation) -> Void = { _ in }
     ) {
         let environment = ProcessInfo.processInfo.environment
         self.init(
             connection, userAgent: userAgent, logger: logger, timeouts: timeouts,
-            surroundings: CredentialStore.Surroundings(environment: environment))
+            surroundings: CredentialStore.Surroundings(environment: environment), observe: observe)
     }
 
     init(
         _ connection: ClientConnection, userAgent: String, logger: Logger, timeouts: Timeouts,
-        surroundings: CredentialStore.Surroundings
+        surroundings: CredentialStore.Surroundings,
+        observe: @escaping @Sendable (Observation) -> Void = { _ in }
     ) {
+        self.observe = observe
         contentType =
             connection.contentType.isEmpty ? BodyEncoding.protobuf.mediaType : connection.contentType
         acceptContentTypes = connection.acceptContentTypes
@@ -146,13 +164,22 @@ public final class APIClient: Sendable {
         let lease = try connections.lease(for: endpoint)
         defer { lease.leave() }
         let response: HTTPClientResponse
+        let began = ContinuousClock.now
+        func answered(_ status: Int?) {
+            observe(
+                Observation(
+                    method: request.method.rawValue, host: endpoint.server.hostAndPort, status: status,
+                    duration: ContinuousClock.now - began))
+        }
         do {
             response = try await lease.client.execute(
                 outgoing(request, credentials), deadline: .now() + .nanoseconds(timeouts.head.nanoseconds))
         } catch {
             try Task.checkCancellation()
+            answered(nil)
             throw RequestFailure(connecting: error)
         }
+        answered(Int(response.status.code))
         let encoding = response.headers.first(name: "Content-Type").flatMap(BodyEncoding.init(contentType:))
         guard (200..<300).contains(response.status.code) else {
             throw await refusal(response, encoding)

@@ -1,0 +1,122 @@
+import Agent
+import KubernetesAPI
+import KubernetesClient
+import KubernetesWire
+import Logging
+import Synchronization
+
+/// Holds back what an API server tells until it has told all kinds of objects once (statement 6); from then on, hands
+/// everything to the agent's inbox.
+///
+/// Where pods of this node are told by its Node's `podCIDRs`, they are waited for as well, but not for long: without
+/// them everything is served but what is special to local pods (statement 13), and they may never come.
+final class FirstSync: Sendable {
+    /// All objects of a cluster, as they were when the last kind was complete.
+    struct Objects: Sendable {
+        var objects: [ClusterObject.Key: ClusterObject] = [:]
+        var triggerTimes: [ClusterObject.Key: Int64] = [:]
+    }
+
+    /// How long the Node's `podCIDRs` are waited for once all kinds are complete.
+    static let patience = Duration.seconds(60)
+
+    private struct State {
+        var gathered: Objects? = Objects()
+        var missing = Set(ResourceKind.allCases)
+        /// Whose `podCIDRs` are waited for.
+        var awaitedNode: String?
+        var isWaiting = false
+
+        var lacksPodNetworks: Bool {
+            guard let awaitedNode else { return false }
+            guard case .node(let node) = gathered?.objects[.node(awaitedNode)] else { return true }
+            return node.podCIDRs.isEmpty
+        }
+    }
+
+    private let state: Mutex<State>
+    private let inbox: ChangeInbox
+    private let logger: Logger
+    private let sleep: @Sendable (Duration) async throws -> Void
+    private let stream: AsyncStream<Objects>
+    private let complete: AsyncStream<Objects>.Continuation
+
+    /// - Parameters:
+    ///   - awaitedNode: the Node without whose `podCIDRs` nothing is complete.
+    ///   - sleep: waits; throws when its task is cancelled.
+    init(
+        _ inbox: ChangeInbox, awaitingPodNetworksOf awaitedNode: String? = nil, logger: Logger,
+        sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
+    ) {
+        self.inbox = inbox
+        self.logger = logger
+        self.sleep = sleep
+        state = Mutex(State(awaitedNode: awaitedNode))
+        (stream, complete) = AsyncStream.makeStream(of: Objects.self, bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Takes what the source tells.
+    func take(_ update: SourceUpdate) {
+        state.withLock { state in
+            guard state.gathered != nil else {
+                // Within the lock, so that no update overtakes another of its kind.
+                inbox.put(
+                    upserted: update.upserted, removed: update.removed, problems: update.problems,
+                    triggerTimes: update.triggerTimes)
+                return
+            }
+            for problem in update.problems { logger.warning("\(problem)") }
+            for key in update.removed {
+                state.gathered?.objects[key] = nil
+                state.gathered?.triggerTimes[key] = nil
+            }
+            for object in update.upserted { state.gathered?.objects[object.key] = object }
+            state.gathered?.triggerTimes.merge(update.triggerTimes) { first, _ in first }
+            if update.isFirstComplete { state.missing.remove(update.kind) }
+            completeIfSo(&state)
+        }
+    }
+
+    private func completeIfSo(_ state: inout State) {
+        guard state.missing.isEmpty, let all = state.gathered else { return }
+        guard !state.lacksPodNetworks else {
+            guard !state.isWaiting, let node = state.awaitedNode else { return }
+            state.isWaiting = true
+            logger.info(
+                "waiting for spec.podCIDRs of Node \(node), by which its pods are told, \(Self.patience.components.seconds) s at most"
+            )
+            Task { [weak self, sleep] in
+                try? await sleep(Self.patience)
+                self?.endWaiting()
+            }
+            return
+        }
+        state.gathered = nil
+        complete.yield(all)
+        complete.finish()
+    }
+
+    private func endWaiting() {
+        state.withLock { state in
+            guard state.gathered != nil, let node = state.awaitedNode else { return }
+            logger.warning(
+                "Node \(node) has no spec.podCIDRs: served without, pods of this node count as others until it has"
+            )
+            state.awaitedNode = nil
+            completeIfSo(&state)
+        }
+    }
+
+    /// Waits for it; nil when the task is cancelled before. For one caller.
+    func objects() async -> Objects? {
+        for await objects in stream { return objects }
+        return nil
+    }
+}
+
+extension FirstSync.Objects {
+    init(_ objects: [ClusterObject]) {
+        self.init(
+            objects: Dictionary(objects.map { ($0.key, $0) }, uniquingKeysWith: { _, last in last }))
+    }
+}
