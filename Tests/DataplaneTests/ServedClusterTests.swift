@@ -151,7 +151,8 @@ extension DataplaneTests {
                 let isCounted = try eventually {
                     let metrics = try served.page(10249, "/metrics").body
                     counts = metrics.firstMatch(of: /sluice_events_total\{.*/)?.0 ?? ""
-                    return counts == "sluice_events_total{result=\"posted\"} \(served.server.postedEvents.count)"
+                    let posted = served.server.postedEvents.count
+                    return counts == "sluice_events_total{result=\"posted\"} \(posted)"
                 }
                 #expect(isCounted, "\(counts)")
             }
