@@ -52,7 +52,8 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "HostNetwork", dependencies: ["IPAddressing", "CNetfilter"], swiftSettings: strict),
-        .target(name: "HostProcess", swiftSettings: strict),
+        .systemLibrary(name: "CHostProcess"),
+        .target(name: "HostProcess", dependencies: ["CHostProcess"], swiftSettings: strict),
         .target(
             name: "HTTPServing",
             dependencies: [

@@ -11,7 +11,11 @@ struct ClusterConnection: Sendable {
     let source: ClusterSource
     let events: EventRecorder
 
-    init(_ configuration: AgentConfiguration, metrics: AgentMetrics, logger: Logger) {
+    /// - Parameter listed: called when a list is complete, which may have been large.
+    init(
+        _ configuration: AgentConfiguration, metrics: AgentMetrics, logger: Logger,
+        listed: @escaping @Sendable () -> Void = {}
+    ) {
         let settings = configuration.client
         client = APIClient(
             ClientConnection(
@@ -25,7 +29,9 @@ struct ClusterConnection: Sendable {
         let nodeName = configuration.proxy.nodeName
         source = ClusterSource(client: client, nodeName: nodeName, logger: logger) { observation in
             switch observation {
-            case .listed(let kind, objects: _, let duration): metrics.listed(kind.resource, took: duration)
+            case .listed(let kind, objects: _, let duration):
+                metrics.listed(kind.resource, took: duration)
+                listed()
             case .watching(let kind): metrics.watchBegan(kind.resource)
             case .failed(let kind, reason: _): metrics.sourceFailed(kind.resource)
             }

@@ -48,7 +48,7 @@ extension Run {
         // Health and metrics are answered while anything else runs: the first ends last.
         let parts =
             [
-                program.statusServers, program.healthChecks,
+                program.statusServers, program.healthChecks, program.heapKeeper,
                 Part { await program.flows.run { await cleaner.clean($0) } },
                 program.hostAddresses(try HostAddressWatcher()),
             ] + (try program.sources(source))
@@ -102,6 +102,8 @@ struct NodeProgram: Sendable {
     private let inbox: ChangeInbox
     private let checks = RetryLoop<[ObjectName: HealthCheckServers.Check]>()
     private let sync: FirstSync
+    /// Much was allocated and freed.
+    private let heap = RetryLoop<Void>()
     private let manager = ServiceManager(environment: ProcessInfo.processInfo.environment)
     private let logger: Logger
 
@@ -113,7 +115,10 @@ struct NodeProgram: Sendable {
         inbox = ChangeInbox(metrics: metrics, health: health)
         sync = FirstSync(
             inbox, awaitingPodNetworksOf: configuration.proxy.awaitedNode, logger: logger)
-        cluster = fromCluster ? ClusterConnection(configuration, metrics: metrics, logger: logger) : nil
+        cluster =
+            fromCluster
+            ? ClusterConnection(configuration, metrics: metrics, logger: logger) { [heap] in heap.put(()) }
+            : nil
     }
 
     func makeAgent(_ connection: sending Connection) -> sending NodeAgent<Connection> {
@@ -156,6 +161,18 @@ struct NodeProgram: Sendable {
         }
     }
 
+    /// Keeps the process as small as what it knows, whatever has passed through it.
+    var heapKeeper: Part {
+        Part { [heap] in
+            await heap.run { _ in
+                // What a list brings is still on its way; and several come together.
+                try? await Task.sleep(for: .seconds(1))
+                ProcessHeap.giveBack()
+                return true
+            }
+        }
+    }
+
     func hostAddresses(_ addresses: HostAddressWatcher) -> Part {
         Part { [inbox] in
             for await list in addresses { inbox.put(hostAddresses: list) }
@@ -192,7 +209,7 @@ struct NodeProgram: Sendable {
         _ agent: Handover<NodeAgent<Connection>>, _ snapshot: ManifestSource.Snapshot?,
         _ hostAddresses: [HostAddress], inForce: @escaping @Sendable () -> Void
     ) -> Part {
-        Part { [sync, inbox, logger] in
+        Part { [sync, inbox, heap, logger] in
             guard let agent = agent.take() else { return }
             let first: FirstSync.Objects?
             if let snapshot {
@@ -211,6 +228,7 @@ struct NodeProgram: Sendable {
                 inbox.wake()
             }
             inForce()
+            heap.put(())
             await agent.run()
         }
     }
