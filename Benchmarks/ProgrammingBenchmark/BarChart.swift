@@ -68,7 +68,7 @@ struct BarChart {
                         + #"<rect class="bar" x="\#(Layout.labelWidth)" y="\#(y + 4)" "#
                         + #"width="\#(Self.number(end - Layout.labelWidth))" height="\#(Layout.rowHeight - 8)"/>"#
                         + #"<text x="\#(Self.number(end + 6))" y="\#(y + 16)">"#
-                        + "\(ClusterReport.time(bar.seconds))</text>")
+                        + "\(TextTable.time(bar.seconds))</text>")
                 y += Layout.rowHeight
             }
         }

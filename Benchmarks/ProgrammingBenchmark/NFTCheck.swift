@@ -1,6 +1,6 @@
 import ArgumentParser
 import ClusterGenerator
-import Glibc
+import Foundation
 import TestNetwork
 
 /// What the real nft makes of the rule set, with the seconds that each look took.
@@ -16,7 +16,7 @@ enum NFTCheck {
     ///   - manifest: the cluster's, for the dry run.
     ///   - namespace: where the cluster is in force.
     static func run(manifest: String, in namespace: Namespace) throws -> [Look] {
-        let sluice = "\(try directoryOfThisProgram())/sluice"
+        let sluice = try directoryOfThisProgram().appending(path: "sluice").path
         guard access(sluice, X_OK) == 0 else {
             throw ValidationError("--check-nft needs \(sluice): swift build -c release --product sluice")
         }
@@ -38,13 +38,5 @@ enum NFTCheck {
         var failure: String?
         do { try namespace.command("sh", "-c", command) } catch { failure = "\(error)" }
         return Look(command: name, seconds: watch.seconds, failure: failure)
-    }
-
-    private static func directoryOfThisProgram() throws -> String {
-        guard let path = realpath("/proc/self/exe", nil) else {
-            throw ValidationError("/proc/self/exe: \(String(cString: strerror(errno)))")
-        }
-        defer { free(path) }
-        return String(cString: path).split(separator: "/").dropLast().map { "/\($0)" }.joined()
     }
 }

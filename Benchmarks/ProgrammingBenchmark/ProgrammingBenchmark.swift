@@ -7,7 +7,15 @@ struct ProgrammingBenchmark: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ProgrammingBenchmark",
         abstract: "Measure how fast Sluice programs the kernel.",
-        subcommands: [Measure.self, Manifest.self, Footprint.self], defaultSubcommand: Measure.self)
+        subcommands: [Measure.self, AgentMeasure.self, Manifest.self, Footprint.self],
+        defaultSubcommand: Measure.self)
+}
+
+/// What kept a measurement from being made.
+struct BenchmarkError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
 }
 
 /// Services × endpoints, as in `5006x50`.
