@@ -176,7 +176,7 @@ let package = Package(
             dependencies: [
                 "SeededRandom",
                 "Agent", "FakeKernel", "TestNetwork", "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel",
-                "Conntrack", "StatusServers", "PrometheusMetrics",
+                "Conntrack", "HealthChecks", "StatusServers", "PrometheusMetrics",
                 "KubernetesAPI", "IPAddressing", .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(

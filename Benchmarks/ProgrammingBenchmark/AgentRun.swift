@@ -112,8 +112,13 @@ final class AgentRun {
     /// - Returns: for each replacement, the seconds from its event's last byte to the rules in force.
     private func followReplacements(_ count: Int, _ step: (Int) -> Void) throws -> [Double] {
         struct Replacement: Decodable {
-            let stored_ns: UInt64
-            let written_ns: UInt64
+            let stored: UInt64
+            let written: UInt64
+
+            enum CodingKeys: String, CodingKey {
+                case stored = "stored_ns"
+                case written = "written_ns"
+            }
         }
         let listener = try TransactionListener(in: namespace)
         listener.start()
@@ -133,8 +138,8 @@ final class AgentRun {
             )
         }
         return replaced.compactMap { replacement in
-            heard.first { $0 > replacement.stored_ns }.map {
-                (Double($0) - Double(replacement.written_ns)) / 1e9
+            heard.first { $0 > replacement.stored }.map {
+                (Double($0) - Double(replacement.written)) / 1e9
             }
         }
     }

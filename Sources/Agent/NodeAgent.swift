@@ -161,10 +161,12 @@ public final class NodeAgent<Kernel: RuleKernel> {
         notInForce.formUnion(names)
         isFlowChangeUntold =
             flows.update(step.plans, nodeAddresses: environment.nodePortAddresses) || isFlowChangeUntold
-        // Said before the rules are in force: a load balancer had better hear early that endpoints go.
-        if checks.update(step.plans) { checksChanged(checks.all) }
+        if let fewer = checks.update(step.plans) { checksChanged(fewer) }
         let report = try writer.write(step.plans, environment: environment)
-        if isFlowChangeUntold {
+        if let all = checks.inForce() { checksChanged(all) }
+        // Where rules were gone, flows went past them.
+        let wasRepaired = report.compared && report.operations > 0
+        if isFlowChangeUntold || wasRepaired {
             inForce(flows.cleanup)
             isFlowChangeUntold = false
         }

@@ -3,7 +3,8 @@ import Synchronization
 /// Carries out the newest of the values that are put in, one after the other. What fails is tried again by itself, less
 /// and less often, until it goes through or a newer value takes its place.
 ///
-/// However fast values come, it holds two: the one it works on, and the newest.
+/// However fast values come, it holds two: the one it works on, and the newest. A value that its successor doesn't make
+/// needless can be merged into it.
 public final class RetryLoop<Value: Sendable>: Sendable {
     /// How long the first failure is waited after; each one that follows doubles it.
     static var firstPause: Duration { .seconds(1) }
@@ -15,18 +16,23 @@ public final class RetryLoop<Value: Sendable>: Sendable {
     private let signals: AsyncStream<Void>
     private let continuation: AsyncStream<Void>.Continuation
     private let sleep: @Sendable (Duration) async throws -> Void
+    private let merge: @Sendable (_ undone: Value, _ new: Value) -> Value
 
-    /// - Parameter sleep: waits; throws when its task is cancelled.
+    /// - Parameters:
+    ///   - sleep: waits; throws when its task is cancelled.
+    ///   - merge: what takes the place of a value that was not carried out; without one, the new value as it is.
     public init(
-        sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
+        sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) },
+        merge: @escaping @Sendable (_ undone: Value, _ new: Value) -> Value = { $1 }
     ) {
+        self.merge = merge
         (signals, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         self.sleep = sleep
     }
 
     /// Asks for a value to be carried out; an older one that isn't yet will not be any more.
     public func put(_ value: Value) {
-        newest.withLock { $0 = value }
+        newest.withLock { newest in newest = newest.map { merge($0, value) } ?? value }
         continuation.yield()
     }
 
@@ -43,7 +49,7 @@ public final class RetryLoop<Value: Sendable>: Sendable {
         defer { waiting?.cancel() }
         func takeNewest() {
             guard let value = newest.withLock({ $0.take() }) else { return }
-            (current, failures) = (value, 0)
+            (current, failures) = (current.map { merge($0, value) } ?? value, 0)
         }
         func work() async {
             takeNewest()

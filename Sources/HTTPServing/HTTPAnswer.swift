@@ -54,7 +54,7 @@ public struct HTTPAnswer: Sendable, Equatable {
 
 /// What one port grants its clients.
 public struct HTTPLimits: Sendable, Equatable {
-    /// Connections at once; further ones are closed as they come.
+    /// Connections at once; a further one closes the oldest.
     public var connections: Int
     /// How long a client may take for a whole request, and for taking the answer.
     public var patience: Duration

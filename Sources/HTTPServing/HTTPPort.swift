@@ -4,8 +4,8 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
 
-/// Closes a connection that isn't wanted.
-private struct TooManyConnections: Error {}
+/// Closes a connection that came as the port closed.
+private struct PortClosed: Error {}
 
 /// The listeners and connections of one TCP port that answers GET and HEAD over HTTP/1.
 ///
@@ -86,7 +86,7 @@ public struct HTTPPort: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { [connections, answer] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard connections.admit(channel) else { throw TooManyConnections() }
+                    guard connections.admit(channel) else { throw PortClosed() }
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.configureHTTPServerPipeline()
                     // A client that asks on and on without reading isn't read from.

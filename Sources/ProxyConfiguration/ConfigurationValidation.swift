@@ -85,6 +85,8 @@ struct ConfigurationValidation {
     }
 
     private mutating func checkConntrack() {
+        let qps = configuration.clientConnection.qps
+        if !qps.isFinite { find("clientConnection.qps", "\(qps) is not a number of requests a second") }
         let conntrack = configuration.conntrack
         for (name, value) in [("maxPerCore", conntrack.maxPerCore), ("min", conntrack.min)] {
             if let value, value < 0 { find("conntrack.\(name)", "\(value) is below 0") }

@@ -87,6 +87,8 @@ struct Frame: Sendable {
 
     /// Where local pods are told by their interface, the packets that are not theirs are marked while it is known.
     private var markForeign: Rule? {
+        // Nothing reads the mark then, nor takes it off the packet, which may carry it to another node.
+        guard !settings.masqueradeAll else { return nil }
         let foreign: Statement
         switch settings.localDetection {
         case nil, .networks: return nil

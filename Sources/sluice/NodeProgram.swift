@@ -97,7 +97,7 @@ struct NodeProgram: Sendable {
     let metrics: AgentMetrics
     /// Nil when manifests are served.
     let cluster: ClusterConnection?
-    let flows = RetryLoop<UDPCleanup>()
+    let flows = RetryLoop<UDPCleanup>(merge: { UDPCleanup.supersede($0, by: $1) })
     private let health: ProxyHealthRecord
     private let inbox: ChangeInbox
     private let checks = RetryLoop<[ObjectName: HealthCheckServers.Check]>()

@@ -82,7 +82,7 @@ struct Run: AsyncParsableCommand {
         switch options.action {
         case .writeConfiguration(let path): try write(configuration.effective, to: path, logger)
         case .cleanUp: try CleanupCommand.cleanUp(logger)
-        case .initialize: try initialize(configuration, logger)
+        case .initialize: initialize(configuration, logger)
         case nil: try await serve(configuration, file, logger)
         }
     }

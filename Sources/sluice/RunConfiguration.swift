@@ -1,7 +1,9 @@
 import ArgumentParser
+import Conntrack
 import FileWatching
 import Foundation
 import HostProcess
+import IPAddressing
 import KubeProxyFlags
 import Logging
 import ProxyConfiguration
@@ -44,10 +46,20 @@ extension Run {
         }
     }
 
-    /// `--init-only`: here, other than on the way to serving, what can't be set is a failure.
-    func initialize(_ configuration: AgentConfiguration, _ logger: Logger) throws {
-        guard setKernelParameters(configuration.conntrack, logger) else { throw ExitCode.failure }
-        logger.info("connection tracking is set")
+    /// `--init-only`. What can't be set is told: were it a failure, a node would have no proxy for want of a limit.
+    func initialize(_ configuration: AgentConfiguration, _ logger: Logger) {
+        loadConnectionTracking(logger)
+        if setKernelParameters(configuration.conntrack, logger) { logger.info("connection tracking is set") }
+    }
+
+    /// Before anything has used it, its parameters aren't there. A question brings in the modules that answer it.
+    private func loadConnectionTracking(_ logger: Logger) {
+        do {
+            // What is seldom there: only the question counts.
+            try ConntrackConnection().dump(.ipv4, protocol: .sctp) { _ in }
+        } catch {
+            logger.warning("connection tracking can't be asked", metadata: ["error": "\(error)"])
+        }
     }
 
     /// `oomScoreAdj`. A container has its own from the kubelet and may not lower it: no reason for a warning.

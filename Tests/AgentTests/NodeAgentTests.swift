@@ -1,6 +1,8 @@
 import Agent
 import FakeKernel
 import Glibc
+import HealthChecks
+import IPAddressing
 import KubernetesAPI
 import Logging
 import NFTables
@@ -76,6 +78,66 @@ struct NodeAgentTests {
         let agent = makeAgent()
         #expect(throws: KernelError.self) { try agent.start([service("web", "10.96.0.1")]) }
         #expect(kernel.tables.isEmpty)
+    }
+
+    @Test(
+        "statement 23: load balancers hear of endpoints once they are in force, and of those that go before")
+    func healthChecks() throws {
+        let told = Mutex<[[Int]]>([])
+        let agent = NodeAgent(
+            settings: ProxySettings(nodeName: "node"), kernel: kernel, inbox: inbox,
+            logger: Logger(label: "test") { [lines] _ in MemoryLog(lines: lines) },
+            checksChanged: { checks in told.withLock { $0.append(checks.values.map(\.localEndpoints)) } })
+        func objects(_ addresses: String...) -> [ClusterObject] {
+            [
+                .service(
+                    Service(
+                        name: name("web"), kind: .loadBalancer, clusterIPs: [ip("10.96.0.1")],
+                        ports: [.init(port: 80)], externalTrafficPolicy: .local,
+                        loadBalancerIPs: [ip("192.0.2.1")], healthCheckNodePort: 31_000)),
+                .endpointSlice(
+                    EndpointSlice(
+                        name: name("web-1"), service: name("web"), family: .ipv4,
+                        endpoints: addresses.map { .init(address: ip($0), nodeName: "node") },
+                        ports: [.init(port: 8080)])),
+            ]
+        }
+        kernel.failCommits([.refused])
+        #expect(throws: KernelError.self) { try agent.start(objects("10.244.0.1", "10.244.0.2")) }
+        #expect(told.withLock { $0 } == [])
+        try agent.start(objects("10.244.0.1", "10.244.0.2"))
+        #expect(told.withLock { $0 } == [[2]])
+        // One goes: said although it can't be put in force.
+        kernel.failCommits([.refused, .refused])
+        #expect(throws: KernelError.self) { try agent.start(objects("10.244.0.1")) }
+        #expect(told.withLock { $0 } == [[2], [1]])
+        kernel.failCommits([.refused])
+        #expect(throws: KernelError.self) {
+            try agent.start(objects("10.244.0.1", "10.244.0.3", "10.244.0.4"))
+        }
+        #expect(told.withLock { $0 } == [[2], [1]])
+        try agent.start(objects("10.244.0.1", "10.244.0.3", "10.244.0.4"))
+        #expect(told.withLock { $0 } == [[2], [1], [3]])
+    }
+
+    @Test(
+        "statement 26: flows are looked at again when rules had to be repaired, since they may have gone past them"
+    )
+    func flowsAfterRepair() throws {
+        let told = Mutex(0)
+        let agent = NodeAgent(
+            settings: ProxySettings(nodeName: "node"), kernel: kernel, inbox: inbox,
+            logger: Logger(label: "test") { [lines] _ in MemoryLog(lines: lines) },
+            inForce: { _ in told.withLock { $0 += 1 } })
+        try agent.start([service("web", "10.96.0.1")])
+        let before = told.withLock { $0 }
+        try kernel.change([.deleteTable(TableID(.ip, "sluice"))])
+        try agent.start([service("web", "10.96.0.1"), service("more", "10.96.0.2")])
+        #expect(servedAddresses == 2)
+        #expect(told.withLock { $0 } == before + 1)
+        // TCP alone, and nothing to repair: nothing to look for.
+        try agent.start([service("last", "10.96.0.3")])
+        #expect(told.withLock { $0 } == before + 1)
     }
 
     @Test("changes in the inbox come in force")

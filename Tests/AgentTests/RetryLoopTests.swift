@@ -94,6 +94,29 @@ struct RetryLoopTests {
         #expect(attempts == [1, 50])
     }
 
+    @Test("values that were not carried out are merged into their successor, those that were are not")
+    func merging() async {
+        let loop = RetryLoop<[Int]>(sleep: { _ in }, merge: { $0 + $1 })
+        loop.put([1])
+        var attempts: [[Int]] = []
+        await loop.run { value in
+            attempts.append(value)
+            switch attempts.count {
+            case 1:
+                loop.put([2])
+                loop.put([3])
+                return false
+            case 2:
+                loop.put([4])
+                return true
+            default:
+                loop.finish()
+                return true
+            }
+        }
+        #expect(attempts == [[1], [1, 2, 3], [4]])
+    }
+
     @Test("once nothing more can come, what fails is given up after eight attempts")
     func finished() async {
         let loop = makeLoop()

@@ -66,9 +66,53 @@ struct ServedFlowsTests {
         let isChanged6 = flows.update([(name, nil)], nodeAddresses: [])
         #expect(isChanged6)
         #expect(flows.cleanup.live[.ipv4]?.services.isEmpty == true)
-        let wanted = FlowCleaner.withTakenAway(flows.cleanup, since: before)
+        let wanted = UDPCleanup.supersede(before, by: flows.cleanup)
         #expect(wanted.live[.ipv4]?.services == [AddressPort(try Self.address("10.96.0.10"), 53): []])
         #expect(wanted.live[.ipv4]?.nodePorts == [30053: []])
-        #expect(FlowCleaner.withTakenAway(flows.cleanup, since: nil) == flows.cleanup)
+    }
+
+    @Test("statement 26: an address that comes and goes while a pass fails is looked for by the next")
+    func cameAndWent() async throws {
+        let (first, second) = (name, ObjectName(namespace: "kube-system", name: "other"))
+        let endpoint = AddressPort(try Self.address("10.244.0.2"), 53)
+        var flows = ServedFlows()
+        _ = flows.update([(first, try Self.plan(first, serving: []))], nodeAddresses: [])
+        let begun = flows.cleanup
+        _ = flows.update(
+            [(first, nil), (second, try Self.plan(second, serving: [endpoint]))], nodeAddresses: [])
+        let between = flows.cleanup
+        _ = flows.update([(second, nil)], nodeAddresses: [])
+        let last = flows.cleanup
+
+        let loop = RetryLoop<UDPCleanup>(sleep: { _ in }, merge: { UDPCleanup.supersede($0, by: $1) })
+        loop.put(begun)
+        var passes: [UDPCleanup] = []
+        await loop.run { cleanup in
+            passes.append(cleanup)
+            if passes.count == 1 {
+                loop.put(between)
+                loop.put(last)
+                return false
+            }
+            loop.finish()
+            return true
+        }
+        #expect(passes.count == 2)
+        #expect(passes.last?.live[.ipv4]?.services == [AddressPort(try Self.address("10.96.0.10"), 53): []])
+    }
+
+    @Test("addresses that were taken away are remembered up to a limit")
+    func limit() throws {
+        func addresses(_ first: UInt32) -> UDPCleanup {
+            var live = UDPCleanup.Live()
+            for number in 0..<UInt32(50_000) {
+                live.services[AddressPort(IPAddress(ipv4: first + number), 53)] = []
+            }
+            return UDPCleanup(live: [.ipv4: live])
+        }
+        let two = UDPCleanup.supersede(addresses(0x0a00_0000), by: addresses(0x0b00_0000))
+        let three = UDPCleanup.supersede(two, by: UDPCleanup(live: [.ipv4: UDPCleanup.Live()]))
+        #expect(two.live[.ipv4]?.services.count == 100_000)
+        #expect(three.live[.ipv4]?.services.count == UDPCleanup.takenAwayLimit)
     }
 }

@@ -184,6 +184,10 @@ extension DataplaneTests {
             #expect(initialized.status == 0, "\(initialized.errors)")
             #expect(try namespace.command("cat", path).hasPrefix("77\n"))
             #expect(try tables(in: namespace) == [nil, nil])
+            // The whole machine's limit, which no other network namespace may set: told, and no failure.
+            let refused = try SluiceProgram.run("--init-only", in: namespace)
+            #expect(refused.status == 0)
+            #expect(refused.errors.contains("nf_conntrack_max can't be set"), "\(refused.errors)")
             try namespace.loadRules("table ip sluice { chain pool { accept; }; }")
             let cleaned = try SluiceProgram.run("--cleanup", in: namespace)
             #expect(cleaned.status == 0)

@@ -17,6 +17,15 @@ struct TokenBucketTests {
         #expect(bucket.take(now: .seconds(100)) > .zero)
     }
 
+    @Test("however small the rate, a turn comes within an hour")
+    func tinyRates() {
+        for rate in [1e-300, Double.leastNonzeroMagnitude, 1e-9] {
+            var bucket = TokenBucket(rate: rate, burst: 1, now: .zero)
+            #expect(bucket.take(now: .zero) == .zero)
+            #expect(bucket.take(now: .zero) == TokenBucket.longestWait)
+        }
+    }
+
     @Test("however it is asked, no stretch of time lets through more than burst and rate allow")
     func bound() {
         let seed = UInt64.random(in: 0...UInt64.max)

@@ -17,6 +17,9 @@ struct TokenBucket: Sendable {
         moment = now
     }
 
+    /// However small the rate: a turn comes.
+    static let longestWait = Duration.seconds(3_600)
+
     /// Takes a turn.
     ///
     /// - Returns: how long to wait for it.
@@ -27,6 +30,8 @@ struct TokenBucket: Sendable {
             moment = now
         }
         tokens -= 1
-        return tokens >= 0 ? .zero : .seconds(-tokens / rate)
+        guard tokens < 0 else { return .zero }
+        let seconds = -tokens / rate
+        return seconds < Self.longestWait.seconds ? .seconds(seconds) : Self.longestWait
     }
 }
