@@ -1,6 +1,7 @@
 import ClusterBuilders
 import Glibc
 import IPAddressing
+import TemporaryFiles
 import TestNetwork
 import Testing
 

@@ -1,6 +1,7 @@
 import ClusterBuilders
 import Foundation
 import IPAddressing
+import TemporaryFiles
 import TestNetwork
 import Testing
 

@@ -2,6 +2,7 @@ import ClusterBuilders
 import Foundation
 import IPAddressing
 import KubernetesAPI
+import TemporaryFiles
 import TestAPIServer
 import TestNetwork
 import Testing

@@ -1,5 +1,6 @@
 import Deployment
 import Foundation
+import TemporaryFiles
 import TestNetwork
 
 /// An image of the built `sluice`, unpacked, to run containers of it as a container runtime would for the DaemonSet.
