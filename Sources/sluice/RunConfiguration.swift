@@ -1,7 +1,9 @@
 import ArgumentParser
+import Conntrack
 import FileWatching
 import Foundation
 import HostProcess
+import IPAddressing
 import KubeProxyFlags
 import Logging
 import ProxyConfiguration
@@ -46,6 +48,9 @@ extension Run {
 
     /// `--init-only`: here, other than on the way to serving, what can't be set is a failure.
     func initialize(_ configuration: AgentConfiguration, _ logger: Logger) throws {
+        // On a fresh node nothing may have brought in connection tracking yet, nor its parameters: being asked for
+        // entries does.
+        try? ConntrackConnection().dump(.ipv4, protocol: .sctp) { _ in }
         guard setKernelParameters(configuration.conntrack, logger) else { throw ExitCode.failure }
         logger.info("connection tracking is set")
     }
