@@ -134,9 +134,11 @@ let package = Package(
             name: "TestNetwork", dependencies: ["CTestNetwork", "IPAddressing"],
             path: "Tests/Support/TestNetwork", swiftSettings: strict),
         .target(
+            name: "TemporaryFiles", path: "Tests/Support/TemporaryFiles", swiftSettings: strict),
+        .target(
             name: "TestAPIServer",
             dependencies: [
-                "KubernetesAPI", "IPAddressing",
+                "TemporaryFiles", "KubernetesAPI", "IPAddressing",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -211,7 +213,7 @@ let package = Package(
                 "sluice",
                 "Agent", "Conntrack", "HostNetwork", "Manifests", "Ruleset", "NFTables", "NFTablesKernel",
                 "KubernetesAPI", "IPAddressing", "TestNetwork", "ClusterBuilders", "Deployment",
-                "TestAPIServer",
+                "TestAPIServer", "TemporaryFiles",
             ], swiftSettings: strict),
         .testTarget(
             name: "SluiceTests",
@@ -229,7 +231,8 @@ let package = Package(
         .testTarget(
             name: "KubernetesClientTests",
             dependencies: [
-                "SeededRandom", "TestAPIServer", "KubernetesClient", "KubernetesWire", "KubernetesAPI",
+                "SeededRandom", "TestAPIServer", "TemporaryFiles", "KubernetesClient", "KubernetesWire",
+                "KubernetesAPI",
                 "IPAddressing",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
@@ -246,7 +249,8 @@ let package = Package(
         .testTarget(
             name: "ProxyConfigurationTests",
             dependencies: [
-                "SeededRandom", "Deployment", "ProxyConfiguration", "KubeProxyFlags", "Agent", "Documents",
+                "SeededRandom", "Deployment", "TemporaryFiles", "ProxyConfiguration", "KubeProxyFlags",
+                "Agent", "Documents",
                 "HostNetwork",
                 "IPAddressing", "Ruleset",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -297,7 +301,9 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "TestAPIServerTests",
-            dependencies: ["TestAPIServer", "TestNetwork", "KubernetesAPI", "IPAddressing"],
+            dependencies: [
+                "TestAPIServer", "TemporaryFiles", "TestNetwork", "KubernetesAPI", "IPAddressing",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "TestNetworkTests", dependencies: ["TestNetwork", "IPAddressing"],

@@ -154,6 +154,7 @@ public actor HealthCheckServers {
     }
 
     private static func problem(_ service: ObjectName, _ message: String) -> ObjectProblem {
-        ObjectProblem(object: "Service \(service)", field: "spec.healthCheckNodePort", message: message)
+        ObjectProblem(
+            subject: .object(.service(service)), field: "spec.healthCheckNodePort", message: message)
     }
 }

@@ -27,23 +27,3 @@ extension TransportProtocol: CustomStringConvertible {
         }
     }
 }
-
-/// A transport endpoint: an address and a port (host byte order).
-public struct AddressPort: Hashable, Sendable, Comparable {
-    public let address: IPAddress
-    public let port: UInt16
-
-    public init(_ address: IPAddress, _ port: UInt16) {
-        self.address = address
-        self.port = port
-    }
-
-    public static func < (a: Self, b: Self) -> Bool { (a.address, a.port) < (b.address, b.port) }
-}
-
-extension AddressPort: CustomStringConvertible {
-    /// `192.0.2.1:80` or `[2001:db8::1]:80`.
-    public var description: String {
-        address.family == .ipv4 ? "\(address):\(port)" : "[\(address)]:\(port)"
-    }
-}

@@ -19,14 +19,18 @@ struct ObjectChecker: Sendable {
     func refused(_ what: String, _ metadata: RawMetadata = RawMetadata()) -> DecodedObject {
         let key = key(metadata)
         let message = "\(what); this \(kind.kind) is passed over"
-        let name = key.map(\.description) ?? kind.kind
         return DecodedObject(
             key: key, content: .refused, resourceVersion: metadata.resourceVersion.ifValid ?? "",
             problems: [
                 ObjectProblem(
-                    source: source, object: Text.isPlain(name, limit: 512) ? name : Text.quoted(name),
-                    message: message)
+                    source: source, subject: key.map(Self.subject) ?? .kind(kind.kind), message: message)
             ])
+    }
+
+    /// Nobody has checked its name, and a problem is one line.
+    private static func subject(_ key: ClusterObject.Key) -> ObjectProblem.Subject {
+        let words = key.description
+        return Text.isPlain(words, limit: 512) ? .object(key) : .named(Text.quoted(words))
     }
 
     func checked<Raw: RawObject>(_ raw: Raw) -> DecodedObject {
@@ -44,7 +48,7 @@ struct ObjectChecker: Sendable {
             problems: reader.findings.map { finding in
                 let field = finding.field.description
                 return ObjectProblem(
-                    source: source, object: finding.object, field: field.isEmpty ? nil : field,
+                    source: source, subject: finding.subject, field: field.isEmpty ? nil : field,
                     message: finding.message)
             })
         switch verdict {

@@ -14,7 +14,7 @@ extension CodingUserInfoKey {
 struct ManifestItem: Decodable, Sendable {
     /// One object of the manifest that is in order; an Endpoints object may be several slices.
     struct Entry: Sendable {
-        var label: String
+        var subject: ObjectProblem.Subject
         var kind: String
         var path: FieldPath
         var objects: [ClusterObject]
@@ -22,8 +22,8 @@ struct ManifestItem: Decodable, Sendable {
 
     var entries: [Entry] = []
     var findings: [Finding] = []
-    /// Labels of the objects that were refused as a whole.
-    var refused: [String] = []
+    /// The objects that were refused as a whole.
+    var refused: [ObjectProblem.Subject] = []
     var skipped: [String: Int] = [:]
 
     init() {}
@@ -34,7 +34,7 @@ struct ManifestItem: Decodable, Sendable {
         } catch {
             self.init()
             findings = [
-                Finding(field: .root, object: nil, message: "not a Kubernetes object; it is passed over")
+                Finding(field: .root, message: "not a Kubernetes object; it is passed over")
             ]
         }
     }
@@ -87,7 +87,7 @@ struct ManifestItem: Decodable, Sendable {
         case .absent, .null, .value: what = "missing"
         }
         findings.append(
-            Finding(field: .root[name], object: nil, message: "\(what); this object is passed over"))
+            Finding(field: .root[name], message: "\(what); this object is passed over"))
         return nil
     }
 
@@ -97,9 +97,9 @@ struct ManifestItem: Decodable, Sendable {
         switch raw.read(&reader) {
         case .objects(let objects):
             entries.append(
-                Entry(label: reader.label, kind: Raw.kind, path: .root, objects: objects))
+                Entry(subject: reader.subject, kind: Raw.kind, path: .root, objects: objects))
         case .refused:
-            refused.append(reader.label)
+            refused.append(reader.subject)
         case .skipped(let reason):
             skipped[reason, default: 0] += 1
         }
@@ -113,7 +113,7 @@ struct ManifestItem: Decodable, Sendable {
                 item.add(raw, decoder)
             } else {
                 let message = "not a \(Raw.kind); it is passed over"
-                item.findings = [Finding(field: .root, object: nil, message: message)]
+                item.findings = [Finding(field: .root, message: message)]
             }
             return item
         }
@@ -126,7 +126,7 @@ struct ManifestItem: Decodable, Sendable {
         // The decoder recurses; lists in lists beyond this are no real file.
         guard decoder.codingPath.count < 16 else {
             let message = "lists in lists too deep; this one is passed over"
-            findings.append(Finding(field: path, object: nil, message: message))
+            findings.append(Finding(field: path, message: message))
             return
         }
         do {
@@ -140,7 +140,7 @@ struct ManifestItem: Decodable, Sendable {
             }
         } catch {
             findings.append(
-                Finding(field: path, object: nil, message: "not a list; this List is passed over"))
+                Finding(field: path, message: "not a list; this List is passed over"))
         }
     }
 

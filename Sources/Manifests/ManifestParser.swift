@@ -131,18 +131,22 @@ private struct Parse {
         for entry in item.entries {
             result.entries.append(
                 ParsedManifest.Entry(
-                    label: entry.label, isEndpoints: entry.kind == RawEndpoints.kind,
+                    subject: entry.subject, isEndpoints: entry.kind == RawEndpoints.kind,
                     line: lines?.line(of: entry.path), document: document, objects: entry.objects))
         }
         for finding in item.findings {
             let path = finding.prefix + finding.field
             // Without the object's name only the place in the List tells which one it is.
-            let isNamed = finding.object?.contains(" ") ?? false
-            let field = (isNamed ? finding.field : path).description
+            let place =
+                switch finding.subject {
+                case .object, .named: finding.field
+                case .kind, nil: path
+                }
+            let field = place.description
             result.problems.append(
                 ObjectProblem(
                     source: result.source, line: lines?.line(of: path), document: document,
-                    object: finding.object, field: field.isEmpty ? nil : field,
+                    subject: finding.subject, field: field.isEmpty ? nil : field,
                     message: finding.message))
         }
         result.refused.formUnion(item.refused)

@@ -58,7 +58,7 @@ struct ManifestState: Sendable {
             } else {
                 merged.entries = old.entries
                 merged.skipped = old.skipped
-                for index in merged.problems.indices where merged.problems[index].object == nil {
+                for index in merged.problems.indices where merged.problems[index].subject == nil {
                     merged.problems[index].message += "; what the file said before stays in force"
                 }
             }
@@ -103,7 +103,7 @@ struct ManifestState: Sendable {
 
     private func merge() -> Merged {
         var merged = Merged()
-        var firsts: [String: (source: String, line: Int?)] = [:]
+        var firsts: [ObjectProblem.Subject: (source: String, line: Int?)] = [:]
         var sliced: Set<ObjectName> = []
         var endpoints: [ParsedManifest.Entry] = []
         for id in known.sorted() {
@@ -111,16 +111,16 @@ struct ManifestState: Sendable {
             guard let file = files[id] else { continue }
             merged.skipped.merge(file.skipped, uniquingKeysWith: +)
             for entry in file.entries {
-                if let first = firsts[entry.label] {
+                if let first = firsts[entry.subject] {
                     let place = first.line.map { "\(first.source):\($0)" } ?? first.source
                     merged.problems.append(
                         ObjectProblem(
                             source: file.source, line: entry.line, document: entry.document,
-                            object: entry.label,
+                            subject: entry.subject,
                             message: "given by \(place) already; this one is passed over"))
                     continue
                 }
-                firsts[entry.label] = (file.source, entry.line)
+                firsts[entry.subject] = (file.source, entry.line)
                 if entry.isEndpoints {
                     endpoints.append(entry)
                     continue
@@ -148,13 +148,13 @@ struct ManifestState: Sendable {
 extension ParsedManifest {
     /// Takes over from `old` the objects that this file still has, but in a form that was refused.
     fileprivate mutating func keepLastGood(of old: ParsedManifest) {
-        let present = Set(entries.map(\.label))
-        let kept = old.entries.filter { refused.contains($0.label) && !present.contains($0.label) }
+        let present = Set(entries.map(\.subject))
+        let kept = old.entries.filter { refused.contains($0.subject) && !present.contains($0.subject) }
         guard !kept.isEmpty else { return }
         entries += kept
-        let labels = Set(kept.map(\.label))
+        let subjects = Set(kept.map(\.subject))
         for index in problems.indices {
-            guard let object = problems[index].object, labels.contains(object) else { continue }
+            guard let subject = problems[index].subject, subjects.contains(subject) else { continue }
             problems[index].message += "; its last good version stays in force"
         }
     }

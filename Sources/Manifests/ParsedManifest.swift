@@ -4,8 +4,8 @@ public import KubernetesAPI
 public struct ParsedManifest: Sendable {
     /// One object of the file, with its place in it.
     struct Entry: Sendable, Equatable {
-        /// `Service default/web`: what tells it from other entries, over all files.
-        var label: String
+        /// What tells it from other entries, over all files.
+        var subject: ObjectProblem.Subject
         /// True for the old `Endpoints` kind, which gives way to EndpointSlices of its Service.
         var isEndpoints: Bool
         var line: Int?
@@ -16,8 +16,8 @@ public struct ParsedManifest: Sendable {
 
     var source: String
     var entries: [Entry] = []
-    /// Labels of the objects that are in the file but refused as a whole.
-    var refused: Set<String> = []
+    /// The objects that are in the file but refused as a whole.
+    var refused: Set<ObjectProblem.Subject> = []
     /// False when the file could not be read to its end, so that nothing can be said about what is
     /// not in `entries`.
     var isComplete = true

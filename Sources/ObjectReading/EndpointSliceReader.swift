@@ -16,7 +16,7 @@ extension RawEndpointSlice: RawObject {
         endpoints: (AddressFamily, inout ObjectReader) -> [EndpointSlice.Endpoint]
     ) -> Verdict {
         guard let metadata = reader.metadata(metadata),
-            let name = reader.objectName(metadata, nameIsLabel: false)
+            let name = reader.objectName(metadata, nameIsLabel: false, { .object(.endpointSlice($0)) })
         else { return .refused }
         if addressType.ifValid == "FQDN" { return .skipped("EndpointSlice of address type FQDN") }
         let labels = reader.labels(metadata, reader.refusal)

@@ -10,7 +10,7 @@ extension RawEndpoints: RawObject {
     /// the control plane's mirroring would make them.
     package func read(_ reader: inout ObjectReader) -> Verdict {
         guard let metadata = reader.metadata(metadata),
-            let name = reader.objectName(metadata, nameIsLabel: true)
+            let name = reader.objectName(metadata, nameIsLabel: true, { .named("\(Self.kind) \($0)") })
         else { return .refused }
         if let labels = reader.labels(metadata, "it counts as without labels"),
             !labels.headless.isAbsent

@@ -7,7 +7,8 @@ extension RawNode: RawObject {
     package static let apiVersion = "v1"
 
     package func read(_ reader: inout ObjectReader) -> Verdict {
-        guard let metadata = reader.metadata(metadata), let name = reader.clusterScopedName(metadata)
+        guard let metadata = reader.metadata(metadata),
+            let name = reader.clusterScopedName(metadata, ClusterObject.Key.node)
         else { return .refused }
         var node = Node(name: name)
         let labels = reader.labels(metadata, "it counts as without labels")
@@ -82,7 +83,8 @@ extension RawServiceCIDR: RawObject {
     package static let apiVersion = "networking.k8s.io/v1"
 
     package func read(_ reader: inout ObjectReader) -> Verdict {
-        guard let metadata = reader.metadata(metadata), let name = reader.clusterScopedName(metadata)
+        guard let metadata = reader.metadata(metadata),
+            let name = reader.clusterScopedName(metadata, ClusterObject.Key.serviceCIDR)
         else { return .refused }
         let path = FieldPath.spec["cidrs"]
         guard let spec = reader.value(spec, "a mapping", at: .spec, reader.refusal) else {

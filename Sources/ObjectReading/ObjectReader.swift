@@ -1,6 +1,6 @@
 package import Documents
 package import IPAddressing
-import KubernetesAPI
+package import KubernetesAPI
 
 /// A problem in one object, before its place in the source is known.
 package struct Finding: Sendable {
@@ -8,14 +8,16 @@ package struct Finding: Sendable {
     package var prefix: FieldPath = .root
     /// From the object's root to the field.
     package var field: FieldPath
-    /// `Service default/web`.
-    package var object: String?
+    /// What it is about; nil when that could not be told.
+    package var subject: ObjectProblem.Subject?
     package var message: String
 
-    package init(prefix: FieldPath = .root, field: FieldPath, object: String? = nil, message: String) {
+    package init(
+        prefix: FieldPath = .root, field: FieldPath, subject: ObjectProblem.Subject? = nil, message: String
+    ) {
         self.prefix = prefix
         self.field = field
-        self.object = object
+        self.subject = subject
         self.message = message
     }
 }
@@ -37,21 +39,21 @@ package struct ObjectReader {
     package let kind: String
     package let origin: Origin
     package let interner: Interner
-    package private(set) var label: String
+    package private(set) var subject: ObjectProblem.Subject
     package private(set) var findings: [Finding] = []
 
     package init(kind: String, origin: Origin, interner: Interner) {
         self.kind = kind
         self.origin = origin
         self.interner = interner
-        label = kind
+        subject = .kind(kind)
     }
 
     /// `; this Service is not served`
     var refusal: String { "this \(kind) is not served" }
 
     mutating func report(_ path: FieldPath, _ what: String, _ follows: String) {
-        findings.append(Finding(field: path, object: label, message: "\(what); \(follows)"))
+        findings.append(Finding(field: path, subject: subject, message: "\(what); \(follows)"))
     }
 
     /// The value of a field of the type `noun` (with its article).
@@ -177,8 +179,10 @@ extension ObjectReader {
         return nil
     }
 
-    /// Namespace and name of a namespaced object, and from here on the label of its findings.
-    mutating func objectName(_ metadata: RawMetadata, nameIsLabel: Bool) -> ObjectName? {
+    /// Namespace and name of a namespaced object, and from here on what its findings are about.
+    mutating func objectName(
+        _ metadata: RawMetadata, nameIsLabel: Bool, _ subject: (ObjectName) -> ObjectProblem.Subject
+    ) -> ObjectName? {
         var namespace = "default"
         switch metadata.namespace {
         case .absent, .null, .value(""): break
@@ -192,15 +196,17 @@ extension ObjectReader {
         guard let name = name(metadata.name, isLabel: nameIsLabel, at: FieldPath.metadata["name"])
         else { return nil }
         let result = ObjectName(namespace: namespace, name: name)
-        label = "\(kind) \(result)"
+        self.subject = subject(result)
         return result
     }
 
-    /// The name of an object without namespace, and from here on the label of its findings.
-    mutating func clusterScopedName(_ metadata: RawMetadata) -> String? {
+    /// The name of an object without namespace, and from here on what its findings are about.
+    mutating func clusterScopedName(
+        _ metadata: RawMetadata, _ key: (String) -> ClusterObject.Key
+    ) -> String? {
         guard let name = name(metadata.name, isLabel: false, at: FieldPath.metadata["name"])
         else { return nil }
-        label = "\(kind) \(name)"
+        subject = .object(key(name))
         return name
     }
 

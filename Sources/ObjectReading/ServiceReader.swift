@@ -8,7 +8,7 @@ extension RawService: RawObject {
 
     package func read(_ reader: inout ObjectReader) -> Verdict {
         guard let metadata = reader.metadata(metadata),
-            let name = reader.objectName(metadata, nameIsLabel: true)
+            let name = reader.objectName(metadata, nameIsLabel: true, { .object(.service($0)) })
         else { return .refused }
         guard let spec = reader.value(spec, "a mapping", at: .spec, reader.refusal) else {
             if reader.findings.isEmpty { reader.report(.spec, "missing", reader.refusal) }

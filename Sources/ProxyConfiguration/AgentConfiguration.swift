@@ -2,7 +2,7 @@ public import Agent
 import Documents
 import Foundation
 public import HostNetwork
-import IPAddressing
+public import IPAddressing
 
 /// All that the agent needs to know from its operator: the configuration file or the flags, with defaults, checked,
 /// and in the agent's own types.
@@ -58,8 +58,8 @@ public struct AgentConfiguration: Sendable, Equatable {
     public var proxy: ProxySettings
     public var client: Client
     /// Nil: no such server. So with `metricsAddress`.
-    public var healthzAddress: ServerAddress?
-    public var metricsAddress: ServerAddress?
+    public var healthzAddress: AddressPort?
+    public var metricsAddress: AddressPort?
     /// A port that can't be bound ends the agent.
     public var bindAddressHardFail: Bool
     public var conntrack: ConntrackSettings
@@ -110,8 +110,8 @@ public struct AgentConfiguration: Sendable, Equatable {
             masqueradeBit: Int(effective.selected.masqueradeBit ?? 14),
             minSyncPeriod: effective.selected.minSyncPeriod.duration)
         client = Client(effective.clientConnection, master: overrides.master)
-        healthzAddress = ServerAddress(effective.healthzBindAddress)
-        metricsAddress = ServerAddress(effective.metricsBindAddress)
+        healthzAddress = AddressPort(effective.healthzBindAddress)
+        metricsAddress = AddressPort(effective.metricsBindAddress)
         bindAddressHardFail = effective.bindAddressHardFail
         conntrack = ConntrackSettings(effective.conntrack)
         oomScoreAdjustment = Int(effective.oomScoreAdj ?? 0)

@@ -57,7 +57,14 @@ extension KubeProxyConfiguration {
     ) {
         let given = self[keyPath: place]
         self[keyPath: place] =
-            given.isEmpty ? "\(host):\(port)" : ServerAddress.withPort(given, default: port)
+            given.isEmpty ? "\(host):\(port)" : AddressPort.text(given, defaultPort: port)
+    }
+}
+
+extension AddressPort {
+    /// `text` with a port, where it is an address without one; anything else as it is.
+    static func text(_ text: String, defaultPort port: UInt16) -> String {
+        IPAddress(text).map { AddressPort($0, port).description } ?? text
     }
 }
 

@@ -105,7 +105,7 @@ struct ConfigurationValidation {
             ("healthzBindAddress", configuration.healthzBindAddress),
             ("metricsBindAddress", configuration.metricsBindAddress),
         ]
-        for (name, text) in servers where !text.isEmpty && ServerAddress(text) == nil {
+        for (name, text) in servers where !text.isEmpty && AddressPort(text) == nil {
             find(name, "\(Text.quoted(text)) is not an IP address and a port, such as 0.0.0.0:10256")
         }
         let path = FieldPath.root["nodePortAddresses"]

@@ -1,4 +1,5 @@
 import Documents
+import IPAddressing
 
 /// A configuration as flags give it, with the flag that each field came from: so a message can name what its
 /// reader wrote.
@@ -77,7 +78,7 @@ public struct FlagSettings: Sendable, Equatable {
         if value == 0 {
             disabledServers.insert(path)
         } else if let address, !address.isEmpty {
-            configuration[keyPath: place] = ServerAddress.withPort(address, default: value)
+            configuration[keyPath: place] = AddressPort.text(address, defaultPort: value)
         } else if address == nil {
             let isLocal = place == \KubeProxyConfiguration.metricsBindAddress
             configuration[keyPath: place] = "\(isLocal ? "127.0.0.1" : "0.0.0.0"):\(value)"

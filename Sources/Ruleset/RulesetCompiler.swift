@@ -225,7 +225,7 @@ public struct RulesetCompiler: Sendable {
             guard ObjectNames.isValid(identity) else {
                 service.problems.insert(
                     ObjectProblem(
-                        object: "Service \(plan.name)", field: "spec.ports",
+                        subject: .object(.service(plan.name)), field: "spec.ports",
                         message:
                             "port \(port.id): the names of Service and port can't be used in the ruleset; not served"
                     ))
@@ -257,7 +257,7 @@ public struct RulesetCompiler: Sendable {
                 // Without their number, which changes as they come and go: that would be another problem each time.
                 problems.insert(
                     ObjectProblem(
-                        object: "Service \(port.id.service)",
+                        subject: .object(.service(port.id.service)),
                         message:
                             "port \(port.id) has more than \(SlotRegion.capacity) endpoints; so many of them are used"
                     ))

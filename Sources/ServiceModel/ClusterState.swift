@@ -182,7 +182,7 @@ public struct ClusterState: Sendable {
                     + (part.map { " at \($0)" } ?? "")
                 problems.append(
                     ObjectProblem(
-                        object: "Service \(service.name)", field: field,
+                        subject: .object(.service(service.name)), field: field,
                         message: "\(what)/\(port.transport) belongs to \(owner); not served for this one"))
             }
             if let holder = holder(of: claim), holder != service.name { return refuse("Service \(holder)") }
@@ -212,7 +212,7 @@ public struct ClusterState: Sendable {
 
     private static func orphan(_ slice: ObjectName, of service: ObjectName) -> ObjectProblem {
         ObjectProblem(
-            object: "EndpointSlice \(slice)", field: "metadata.labels[kubernetes.io/service-name]",
+            subject: .object(.endpointSlice(slice)), field: "metadata.labels[kubernetes.io/service-name]",
             message: "there is no Service \(service); its endpoints are used by nothing")
     }
 }

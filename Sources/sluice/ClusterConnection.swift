@@ -49,7 +49,7 @@ struct ClusterConnection: Sendable {
     ///
     /// - Parameter problem: about other objects, it stays in the log.
     func report(_ problem: ObjectProblem, reason: String, action: String) {
-        guard let name = problem.serviceName else { return }
+        guard case .object(.service(let name)) = problem.subject else { return }
         let note = (problem.field.map { "\($0): " } ?? "") + problem.message
         events.record(RecordedEvent(regarding: .service(name), reason: reason, action: action, note: note))
     }
@@ -63,15 +63,5 @@ struct ClusterConnection: Sendable {
         #else
             "unknown"
         #endif
-    }
-}
-
-extension ObjectProblem {
-    /// Of `Service default/web`.
-    fileprivate var serviceName: ObjectName? {
-        guard let object, object.hasPrefix("Service ") else { return nil }
-        let words = object.dropFirst("Service ".count).split(separator: "/")
-        guard words.count == 2 else { return nil }
-        return ObjectName(namespace: String(words[0]), name: String(words[1]))
     }
 }

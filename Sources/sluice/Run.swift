@@ -3,7 +3,6 @@ import ArgumentParser
 import Conntrack
 import Foundation
 import HealthChecks
-import HostNetwork
 import HostProcess
 import IPAddressing
 import KubeProxyFlags
@@ -145,7 +144,7 @@ struct Run: AsyncParsableCommand {
     private func printRules(_ objects: [ClusterObject], settings: ProxySettings, logger: Logger) {
         var planner = Planner(settings: settings)
         var compiler = RulesetCompiler(nodeName: settings.nodeName, settings: settings.ruleset)
-        planner.hostAddresses = try? HostAddresses.read()
+        planner.hostAddresses = hostAddresses(objects, settings, logger)
         planner.apply(objects)
         let step = planner.step()
         let problems = step.newProblems + compiler.update(step.plans).problems.new

@@ -75,8 +75,8 @@ extension Run {
 extension StatusService.Settings {
     init(_ configuration: AgentConfiguration) {
         self.init(
-            healthz: configuration.healthzAddress.map { BindAddress($0.address, port: $0.port) },
-            metrics: configuration.metricsAddress.map { BindAddress($0.address, port: $0.port) },
+            healthz: configuration.healthzAddress.map { BindAddress($0) },
+            metrics: configuration.metricsAddress.map { BindAddress($0) },
             bindAddressHardFail: configuration.bindAddressHardFail)
     }
 }

@@ -246,7 +246,7 @@ struct RulesetWriterTests {
             service("more", "10.96.0.2"))
         #expect(throws: KernelError.self) { try bench.write() }
         let report = try bench.write()
-        #expect(report.problems.map(\.object) == ["Service default/under_score"])
+        #expect(report.problems.map(\.subject) == [.object(.service(odd))])
         #expect(try bench.write().problems.isEmpty)
     }
 
@@ -260,7 +260,7 @@ struct RulesetWriterTests {
         }
         put("10.96.0.9")
         let first = try bench.write()
-        #expect(first.problems.map(\.object) == ["Service default/under_score"])
+        #expect(first.problems.map(\.subject) == [.object(.service(odd))])
         #expect(first.pastProblems.isEmpty)
         put("10.96.0.10")
         let second = try bench.write()

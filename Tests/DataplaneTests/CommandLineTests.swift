@@ -4,6 +4,7 @@ import IPAddressing
 import NFTables
 import NFTablesKernel
 import Ruleset
+import TemporaryFiles
 import TestNetwork
 import Testing
 
@@ -103,6 +104,36 @@ extension DataplaneTests {
                 "run", "--dry-run", "-f", "-", "--hostname-override", "node", in: namespace, input: manifest)
             #expect(piped.output == asRoot.output)
             #expect(try tables(in: namespace) == [nil, nil])
+        }
+
+        @Test("a dry run for another machine takes the addresses that its Node tells")
+        func dryRunElsewhere() throws {
+            let namespace = try Namespace("cli")
+            let node = """
+                apiVersion: v1
+                kind: Node
+                metadata: {name: node}
+                status:
+                  addresses:
+                    - {type: InternalIP, address: 198.51.100.7}
+                    - {type: InternalIP, address: 198.51.100.8}
+
+                """
+            func addresses() throws -> (printed: String, told: String) {
+                let run = try SluiceProgram.run(
+                    "run", "--dry-run", "-f", "-", "--hostname-override", "node", in: namespace, input: node)
+                #expect(run.status == 0, "\(run.errors)")
+                let set = run.output.firstMatch(of: /set node-addresses {[^}]*type ipv4_addr([^}]*)/)
+                return (String(set?.1 ?? "no such set"), run.errors)
+            }
+            let elsewhere = try addresses()
+            #expect(elsewhere.printed.contains("198.51.100.7"), "\(elsewhere.printed)")
+            #expect(elsewhere.told.contains("this machine isn't Node node"))
+            // On the node itself, what it holds counts.
+            try namespace.ip(["addr add 198.51.100.8/32 dev lo"])
+            let here = try addresses()
+            #expect(!here.printed.contains("198.51.100"), "\(here.printed)")
+            #expect(here.told == "")
         }
 
         @Test("what a dry run prints and nft loads is what a run programs")

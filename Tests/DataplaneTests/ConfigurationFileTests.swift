@@ -3,6 +3,7 @@ import Foundation
 import NFTables
 import NFTablesKernel
 import Ruleset
+import TemporaryFiles
 import TestNetwork
 import Testing
 

@@ -1,47 +1,56 @@
 import ClusterBuilders
 import Glibc
 import IPAddressing
+import TemporaryFiles
 import TestNetwork
 import Testing
 
 extension DataplaneTests {
     /// What the running program follows beside its manifests: flows of connection tracking, and the host's addresses.
     @Suite struct NodeFollowingTests {
-        private struct Running {
-            let cluster: TestCluster
-            let directory: TemporaryDirectory
-            let process: ChildProcess
-        }
+        private static let nodePort: UInt16 = 30_080
+
+        /// Service `web` with a node port for each transport.
+        private static let nodePortService =
+            ManifestText.service("web", at: VirtualAddress.pair(1))
+            .replacing("type: ClusterIP", with: "type: NodePort")
+            .replacing("targetPort: 8080}", with: "targetPort: 8080, nodePort: \(nodePort)}")
 
         /// Runs `sluice run` on a directory until the body is through.
         private func withRunning(
-            _ manifests: KeyValuePairs<String, String>, options: [String] = [],
-            _ cluster: TestCluster, _ body: (Running) throws -> Void
+            on cluster: TestCluster, _ manifests: [String: String], options: [String] = [],
+            _ body: (RunningProgram) throws -> Void
         ) throws {
-            let directory = try TemporaryDirectory()
-            for (name, text) in manifests { try directory.write(text, to: name) }
-            let process = try cluster.node.namespace.start(
-                [
-                    try SluiceProgram.path.get(), "run", "-f", directory.path, "--hostname-override",
-                    cluster.node.name,
-                ] + options)
-            let isServing = try eventually {
-                try process.standardError.contains("serving") || !process.isRunning
-            }
-            let log = try process.standardError
-            try #require(isServing && process.isRunning, "it does not serve:\n\(log)")
-            try body(Running(cluster: cluster, directory: directory, process: process))
-            process.send(SIGTERM)
-            #expect(process.wait() == 0)
+            let program = try RunningProgram(on: cluster, manifests, options: options)
+            try body(program)
+            #expect(program.terminate() == 0)
         }
 
-        /// Who answers a datagram now; what goes wrong in words.
-        private func answer(_ flow: OpenConnection) -> String {
+        // MARK: UDP flows
+
+        /// Who answers the next datagram of a flow, or what is heard instead.
+        private func answer(_ flow: OpenConnection, timeout: Duration = ProxiedCluster.dropTimeout) -> String
+        {
             do {
-                let line = try flow.exchange("?", timeout: .milliseconds(200))
+                let line = try flow.exchange("again", timeout: timeout)
                 return String(line.prefix { $0 != " " })
+            } catch let error as SystemError {
+                return error.number == ECONNREFUSED ? "refused" : "\(error)"
             } catch {
                 return "\(error)"
+            }
+        }
+
+        private func expect(
+            _ flows: [OpenConnection], at wanted: Set<String>, _ location: SourceLocation = #_sourceLocation
+        ) {
+            for (index, flow) in flows.enumerated() {
+                var last = ""
+                let isThere = eventually {
+                    last = answer(flow)
+                    return wanted.contains(last)
+                }
+                #expect(isThere, "flow \(index) is at \(last), not \(wanted)", sourceLocation: location)
             }
         }
 
@@ -49,40 +58,57 @@ extension DataplaneTests {
             "statement 26: UDP flows leave endpoints that went, others stay, and TCP is left alone",
             arguments: AddressFamily.allCases)
         func flows(family: AddressFamily) throws {
-            try TestCluster.with { cluster in
-                let (client, a, b) = (cluster[pod: "client"], cluster[pod: "a"], cluster[pod: "b"])
-                for pod in [a, b] { try cluster.serve(pod, tcp: [8080], udp: [8080]) }
-                let destination = AddressPort(VirtualAddress.number(1, family), 80)
-                try withRunning(
-                    [
-                        "service.yaml": ManifestText.service("web", at: VirtualAddress.pair(1)),
-                        "slices.yaml": ManifestText.slices(of: "web", [a, b]),
-                    ], cluster
-                ) { running in
-                    func open(_ transport: TransportProtocol) throws -> [OpenConnection] {
-                        // Strictly in turn, so one of them to each.
-                        try (0..<2).map { _ in
-                            try client.namespace.open(
-                                transport, to: destination, timeout: ProxiedCluster.patience)
-                        }.sorted { $0.server < $1.server }
+            try TestCluster.with(ClusterPlan(pods: [["client", "a", "b"], ["d"]])) { cluster in
+                func slices(_ names: [String]) -> String {
+                    ManifestText.slices(of: "web", names.map { cluster[pod: $0] })
+                }
+                for name in ["a", "b", "d"] {
+                    try cluster.serve(cluster[pod: name], tcp: [8080], udp: [8080])
+                }
+                let manifests = [
+                    "service.yaml": Self.nodePortService, "slices.yaml": slices(["a", "b", "d"]),
+                ]
+                try withRunning(on: cluster, manifests) { program in
+                    let virtual = AddressPort(VirtualAddress.number(1, family), 80)
+                    func open(
+                        _ transport: TransportProtocol, from host: TestCluster.Host, to port: AddressPort
+                    ) throws -> OpenConnection {
+                        try host.namespace.open(transport, to: port, timeout: ProxiedCluster.patience)
                     }
-                    let (flows, connections) = (try open(.udp), try open(.tcp))
-                    #expect(flows.map(\.server) == ["a", "b"])
-                    #expect(connections.map(\.server) == ["a", "b"])
-
-                    try running.directory.write(ManifestText.slices(of: "web", [b]), to: "slices.yaml")
-                    let hasMoved = eventually { answer(flows[0]) == "b" }
-                    #expect(hasMoved)
-                    #expect(answer(flows[1]) == "b")
-                    #expect(connections.allSatisfy { $0.isAlive(timeout: ProxiedCluster.patience) })
-
-                    // To none: kube-proxy leaves such flows where they were (kubernetes#139628).
-                    try running.directory.write(ManifestText.slices(of: "web", []), to: "slices.yaml")
-                    let haveEnded = eventually {
-                        flows.allSatisfy { answer($0).hasSuffix("Connection refused") }
+                    // Strictly in turn, so two of them to each.
+                    var flows = try (0..<6).map { _ in
+                        try open(.udp, from: cluster[pod: "client"], to: virtual)
                     }
-                    #expect(haveEnded)
-                    #expect(connections.allSatisfy { $0.isAlive(timeout: ProxiedCluster.patience) })
+                    flows.sort { $0.server < $1.server }
+                    #expect(flows.map(\.server) == ["a", "a", "b", "b", "d", "d"])
+                    let others = [
+                        try open(.udp, from: cluster.node, to: virtual),
+                        try open(.udp, from: cluster.outside, to: cluster.node.port(Self.nodePort, family)),
+                    ]
+                    let streams = try (0..<3).map { _ in
+                        try open(.tcp, from: cluster[pod: "client"], to: virtual)
+                    }
+
+                    try program.directory.write(slices(["b", "d"]), to: "slices.yaml")
+                    expect(flows.prefix(2) + others, at: ["b", "d"])
+                    // Were they ended as well, they would be led to one and the other in turn.
+                    let stayed = flows.dropFirst(2).map { answer($0, timeout: ProxiedCluster.patience) }
+                    #expect(stayed == ["b", "b", "d", "d"])
+
+                    // To none as well: kube-proxy leaves such flows where they were (kubernetes#139628).
+                    for names in [["b"], [], ["a"], ["d"], []] {
+                        try program.directory.write(slices(names), to: "slices.yaml")
+                        expect(flows + others, at: Set(names.isEmpty ? ["refused"] : names))
+                    }
+                    try program.waitForLog("ended UDP flows that went astray")
+                    // Connections end by themselves when their endpoint does, and not before.
+                    #expect(streams.allSatisfy { $0.isAlive(timeout: ProxiedCluster.patience) })
+
+                    // The Service goes as a whole: its flows are not left with an endpoint either.
+                    try program.directory.write(slices(["a"]), to: "slices.yaml")
+                    expect(flows + others, at: ["a"])
+                    try program.directory.remove("service.yaml")
+                    for flow in [flows[0], others[1]] { #expect(eventually { answer(flow) != "a" }) }
                 }
             }
         }
@@ -101,16 +127,18 @@ extension DataplaneTests {
                     ).server
                 }
                 let other = ManifestText.service("other", at: VirtualAddress.pair(2))
-                try withRunning(["other.yaml": other], cluster) { running in
+                try withRunning(on: cluster, ["other.yaml": other]) { program in
                     // Tracked, untranslated, and from now on the same connection.
                     #expect(try attempt() == nil)
-                    try running.directory.write(
+                    try program.directory.write(
                         ManifestText.service("web", at: VirtualAddress.pair(1)) + "---\n"
                             + ManifestText.slices(of: "web", [a]), to: "web.yaml")
                     #expect(try eventually { try attempt() == "a" })
                 }
             }
         }
+
+        // MARK: The node's addresses
 
         @Test("statement 22: an address of the node that comes or goes is followed", arguments: Traffic.all)
         func addresses(traffic: Traffic) throws {
@@ -125,15 +153,14 @@ extension DataplaneTests {
                 }
                 func outcome() throws -> String {
                     let attempt = try outside.namespace.connect(
-                        traffic.transport, to: AddressPort(address, 30080), timeout: .milliseconds(200))
+                        traffic.transport, to: AddressPort(address, Self.nodePort),
+                        timeout: .milliseconds(200))
                     return attempt.server ?? "\(attempt.outcome)"
                 }
-                let service = ManifestText.service("web", at: VirtualAddress.pair(1))
-                    .replacing("type: ClusterIP", with: "type: NodePort")
-                    .replacing("targetPort: 8080", with: "targetPort: 8080, nodePort: 30080")
                 try withRunning(
-                    ["web.yaml": service + "---\n" + ManifestText.slices(of: "web", [a])],
-                    options: ["--nodeport-addresses", "172.31.0.0/24,fd00:31::/64"], cluster
+                    on: cluster,
+                    ["web.yaml": Self.nodePortService + "---\n" + ManifestText.slices(of: "web", [a])],
+                    options: ["--nodeport-addresses", "172.31.0.0/24,fd00:31::/64"]
                 ) { _ in
                     // Routed there, and the node doesn't have it.
                     #expect(try outcome() != "a")
@@ -145,7 +172,7 @@ extension DataplaneTests {
                     #expect(try eventually { try outcome() == "a" })
                     // No other address serves it.
                     let primary = try outside.namespace.connect(
-                        traffic.transport, to: node.port(30080, traffic.family),
+                        traffic.transport, to: node.port(Self.nodePort, traffic.family),
                         timeout: ProxiedCluster.patience)
                     #expect(primary.outcome == .refused)
                 }

@@ -4,6 +4,7 @@ import IPAddressing
 import NFTables
 import NFTablesKernel
 import Ruleset
+import TemporaryFiles
 import TestNetwork
 import Testing
 

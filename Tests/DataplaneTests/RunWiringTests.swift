@@ -1,6 +1,7 @@
 import ClusterBuilders
 import Foundation
 import IPAddressing
+import TemporaryFiles
 import TestNetwork
 import Testing
 
@@ -8,19 +9,12 @@ extension DataplaneTests {
     /// What the program does beside programming rules, as it is put together for users.
     @Suite struct RunWiringTests {
         private let plan = ClusterPlan(pods: [["client", "a", "b"], ["d"]])
-        private static let nodePort: UInt16 = 30_080
         private static let healthPort: UInt16 = 32_080
-
-        /// Service `web` with a node port for each transport.
-        private static let nodePortService =
-            ManifestText.service("web", at: VirtualAddress.pair(1))
-            .replacing("type: ClusterIP", with: "type: NodePort")
-            .replacing("targetPort: 8080}", with: "targetPort: 8080, nodePort: \(nodePort)}")
+        private static let service = ManifestText.service("web", at: VirtualAddress.pair(1))
 
         /// Service `web` with a health check port, under Local policy.
         private static let localService =
-            ManifestText.service("web", at: VirtualAddress.pair(1))
-            .replacing(
+            service.replacing(
                 "type: ClusterIP",
                 with: """
                     type: LoadBalancer
@@ -47,62 +41,6 @@ extension DataplaneTests {
                     options: options, wrapper: wrapper)
                 try body(program)
                 #expect(program.terminate() == 0)
-            }
-        }
-
-        // MARK: UDP flows
-
-        /// Who answers the next datagram of a flow, or what is heard instead.
-        private func answer(_ flow: OpenConnection) -> String {
-            do {
-                let line = try flow.exchange("again", timeout: ProxiedCluster.dropTimeout)
-                return String(line.prefix { $0 != " " })
-            } catch let error as SystemError {
-                return error.number == ECONNREFUSED ? "refused" : "\(error)"
-            } catch {
-                return "\(error)"
-            }
-        }
-
-        @Test(
-            "statement 26: UDP flows move on when their endpoint leaves, and end when a Service has none left",
-            arguments: AddressFamily.allCases)
-        func udpFlows(family: AddressFamily) throws {
-            try withProgram(Self.nodePortService, endpoints: ["a"]) { program in
-                let cluster = program.cluster
-                let virtual = AddressPort(VirtualAddress.number(1, family), 80)
-                let (client, outside) = (cluster[pod: "client"].namespace, cluster.outside.namespace)
-                let patience = ProxiedCluster.patience
-                let flows = [
-                    try client.open(.udp, to: virtual, timeout: patience),
-                    try cluster.node.namespace.open(.udp, to: virtual, timeout: patience),
-                    try outside.open(
-                        .udp, to: cluster.node.port(Self.nodePort, family), timeout: patience),
-                ]
-                let stream = try client.open(to: virtual, timeout: patience)
-                // Each endpoint set but the first finds flows that lead elsewhere.
-                let rounds = [["a"], ["b"], [], ["a"], ["d"], []]
-                for names in rounds {
-                    try program.directory.write(slices(cluster, names), to: "slices.yaml")
-                    for (index, flow) in flows.enumerated() {
-                        let wanted = names.first ?? "refused"
-                        var last = ""
-                        let isThere = eventually {
-                            last = answer(flow)
-                            return last == wanted
-                        }
-                        #expect(isThere, "flow \(index) is at \(last), not \(wanted)")
-                    }
-                }
-                try program.waitForLog("ended UDP flows that went astray")
-                // TCP connections end by themselves when their endpoint does, and not before.
-                #expect(stream.isAlive(timeout: patience))
-                // The Service goes as a whole: its flows are not left with an endpoint either.
-                try program.directory.write(slices(cluster, ["a"]), to: "slices.yaml")
-                #expect(eventually { answer(flows[0]) == "a" })
-                try program.directory.remove("service.yaml")
-                #expect(eventually { answer(flows[0]) != "a" })
-                #expect(eventually { answer(flows[2]) != "a" })
             }
         }
 
@@ -183,42 +121,6 @@ extension DataplaneTests {
             }
         }
 
-        // MARK: The node's addresses
-
-        @Test(
-            "statement 22: an address that the node gets or loses is followed for node ports, without a restart"
-        )
-        func nodeAddresses() throws {
-            let options = ["--nodeport-addresses", "192.168.200.0/24,fd00:200::/64"]
-            try withProgram(Self.nodePortService, endpoints: ["a"], options: options) { program in
-                let cluster = program.cluster
-                func server(_ address: String, _ timeout: Duration) throws -> String? {
-                    let address = try #require(IPAddress(address))
-                    return try cluster.outside.namespace.connect(
-                        to: AddressPort(address, Self.nodePort), timeout: timeout
-                    ).server
-                }
-                let addresses = ["192.168.200.7", "fd00:200::7"]
-                for host in cluster.node.addresses {
-                    #expect(
-                        try server("\(host)", ProxiedCluster.patience) == nil, "\(host) is in no block")
-                }
-                for _ in 0..<2 {
-                    for address in addresses {
-                        #expect(try server(address, ProxiedCluster.dropTimeout) == nil)
-                        try cluster.node.namespace.command("ip", "addr", "add", address, "dev", "lo")
-                        #expect(try eventually { try server(address, ProxiedCluster.dropTimeout) == "a" })
-                    }
-                    for address in addresses {
-                        let length = address.contains(":") ? 128 : 32
-                        try cluster.node.namespace.command(
-                            "ip", "addr", "del", "\(address)/\(length)", "dev", "lo")
-                        #expect(try eventually { try server(address, ProxiedCluster.dropTimeout) == nil })
-                    }
-                }
-            }
-        }
-
         // MARK: Kernel parameters
 
         private static let timeouts = [
@@ -241,7 +143,7 @@ extension DataplaneTests {
 
         @Test("statement 28: the limits of connection tracking are set")
         func parametersAreSet() throws {
-            try withProgram(Self.nodePortService, endpoints: ["a"], before: setOthers) { program in
+            try withProgram(Self.service, endpoints: ["a"], before: setOthers) { program in
                 for (name, value) in Self.timeouts {
                     let isSet = try eventually { try parameter(name, program.cluster) == value }
                     #expect(isSet, "\(name)")
@@ -256,7 +158,7 @@ extension DataplaneTests {
                 "unshare", "--mount", "sh", "-ec",
                 "mount --bind -o ro /proc/sys /proc/sys; exec \"$@\"", "sh",
             ]
-            try withProgram(Self.nodePortService, endpoints: ["a"], wrapper: wrapper, before: setOthers) {
+            try withProgram(Self.service, endpoints: ["a"], wrapper: wrapper, before: setOthers) {
                 program in
                 for (name, value) in Self.timeouts {
                     try program.waitForLog("/\(name) can't be set to \(value): open: Read-only file system")

@@ -2,6 +2,7 @@ import ClusterBuilders
 import Foundation
 import IPAddressing
 import KubernetesAPI
+import TemporaryFiles
 import TestAPIServer
 import TestNetwork
 import Testing
@@ -9,18 +10,16 @@ import Testing
 extension DataplaneTests {
     /// The program as a DaemonSet runs it: no manifests, an API server.
     @Suite struct ServedClusterTests {
-        private static let authority = Result { try CertificateAuthority() }
-
         /// A server outside of the cluster's nodes, and the program on the first node.
         private struct Served {
             let cluster: TestCluster
-            let server: TestAPIServer
+            let controlPlane: ControlPlane
             let process: ChildProcess
             let directory: TemporaryDirectory
 
-            func put(_ objects: ClusterObject...) {
-                for object in objects { server.store.put(APIObject(object)) }
-            }
+            var server: TestAPIServer { controlPlane.server }
+
+            func put(_ objects: ClusterObject...) { controlPlane.put(objects) }
 
             func waitForLog(_ text: String) throws { try process.waitForLog(text) }
 
@@ -48,23 +47,19 @@ extension DataplaneTests {
         ) async throws {
             try await TestCluster.with { cluster in
                 for pod in ["a", "b"] { try cluster.serve(cluster[pod: pod], tcp: [8080], udp: [8080]) }
-                let address = cluster.outside.address(.ipv4)
-                let authority = try Self.authority.get()
-                let server = try TestAPIServer(
-                    credential: try authority.server(addresses: ["\(address)"]))
-                for object in objects { server.store.put(APIObject(object)) }
-                try await server.start(
-                    listener: try cluster.outside.namespace.run { try TestAPIServer.listen(on: address) })
+                let controlPlane = try await ControlPlane(of: cluster, objects)
+                let server = controlPlane.server
                 let directory = try TemporaryDirectory()
                 try directory.write(
-                    Kubeconfig(server: server.url, authority: authority.certificate).text, to: "kubeconfig")
+                    Kubeconfig(server: server.url, authority: controlPlane.authority).text, to: "kubeconfig")
                 let process = try cluster.node.namespace.start(
                     [
                         try SluiceProgram.path.get(), "--kubeconfig=\(directory.path)/kubeconfig",
                         "--hostname-override=\(cluster.node.name)",
                     ] + options)
                 try await body(
-                    Served(cluster: cluster, server: server, process: process, directory: directory))
+                    Served(
+                        cluster: cluster, controlPlane: controlPlane, process: process, directory: directory))
                 if process.isRunning {
                     process.send(SIGTERM)
                     #expect(process.wait() == 0)

@@ -1,5 +1,6 @@
 import Deployment
 import Foundation
+import TemporaryFiles
 import TestNetwork
 
 /// An image of the built `sluice`, unpacked, to run containers of it as a container runtime would for the DaemonSet.
@@ -26,22 +27,24 @@ struct SluiceImage {
         try Self.run(
             "umoci", "unpack", "--image", "\(directory.path)/layout:\(reference.1)",
             "\(directory.path)/bundle", in: namespace)
+        try FileManager.default.moveItem(
+            at: URL(fileURLWithPath: "\(bundle)/config.json"), to: umociConfiguration)
     }
 
-    /// A container that runs, as the DaemonSet says it, in the network namespace of a node.
+    /// A container in the network namespace of a node.
     final class Container {
         let process: ChildProcess
         private let image: SluiceImage
         private let node: TestCluster.Host
         private let name: String
 
-        fileprivate init(_ image: SluiceImage, on node: TestCluster.Host) throws {
+        fileprivate init(_ image: SluiceImage, _ name: String, on node: TestCluster.Host) throws {
             self.image = image
             self.node = node
-            name = node.namespace.name
+            self.name = "\(node.namespace.name)-\(name)"
             // The network namespace is the one that runc is started in: `hostNetwork`.
             process = try node.namespace.start(
-                image.runc + ["run", "--bundle", image.bundle, name])
+                image.runc + ["run", "--bundle", image.bundle, self.name])
         }
 
         deinit { remove() }
@@ -80,57 +83,82 @@ struct SluiceImage {
         }
     }
 
-    /// Starts a container.
+    /// Starts a container of the DaemonSet's pod, as a kubelet and its container runtime do.
+    ///
     /// - Parameters:
-    ///   - container: of the DaemonSet: its rights are taken, and its environment.
-    ///   - arguments: in place of the DaemonSet's; `$(NODE_NAME)` is filled in.
-    ///   - folders: folders of this machine that are mounted, for reading only, by where they are mounted.
+    ///   - described: the container in the manifest: arguments, environment, mounts and rights are taken from there.
+    ///   - volumes: folders of this machine, by the names of the pod's volumes.
+    ///   - serviceAccount: the folder that a kubelet mounts without being asked; nil: none.
+    ///   - node: what the pod is on.
     func start(
-        _ container: YAMLValue, arguments: [String], folders: [String: String], on node: TestCluster.Host
+        _ described: YAMLValue, volumes: [String: String], serviceAccount: String? = nil,
+        on node: TestCluster.Host
     ) throws -> Container {
+        guard let name = described["name"].text else { throw Failure(description: "no container") }
+        guard described["image"].text == reference else {
+            throw Failure(description: "\(name) is of another image than \(reference)")
+        }
         let file = URL(fileURLWithPath: "\(bundle)/config.json")
         guard
-            var configuration = try JSONSerialization.jsonObject(with: Data(contentsOf: file))
+            var configuration = try JSONSerialization.jsonObject(with: Data(contentsOf: umociConfiguration))
                 as? [String: Any],
             var process = configuration["process"] as? [String: Any],
             let program = (process["args"] as? [String])?.first
-        else { throw Failure(description: "\(file.path) isn't what umoci writes") }
-        let rights = container["securityContext"]
-        // What is dropped is ALL: the set is what is added.
-        let capabilities = rights["capabilities", "add"].texts.map { "CAP_\($0)" }
-        guard rights["capabilities", "drop"] == ["ALL"] else {
-            throw Failure(description: "only a container that drops all capabilities is run here")
+        else { throw Failure(description: "\(umociConfiguration.path) isn't what umoci writes") }
+        let rights = try ContainerRights(described["securityContext"])
+        var environment: [(name: String, value: String)] = []
+        for variable in described["env"].list {
+            guard variable["valueFrom", "fieldRef", "fieldPath"] == "spec.nodeName",
+                let name = variable["name"].text
+            else { throw Failure(description: "a variable that isn't the node's name: \(variable)") }
+            environment.append((name, node.name))
         }
         process["terminal"] = false
         process["args"] =
-            [program] + arguments.map { $0.replacing("$(NODE_NAME)", with: node.name) }
-        process["env"] = ["PATH=/usr/local/bin:/usr/bin:/bin", "NODE_NAME=\(node.name)"]
-        process["noNewPrivileges"] = rights["allowPrivilegeEscalation"] == false
+            [program]
+            + described["args"].texts.map { argument in
+                environment.reduce(argument) { $0.replacing("$(\($1.name))", with: $1.value) }
+            }
+        process["env"] =
+            ["PATH=/usr/local/bin:/usr/bin:/bin"] + environment.map { "\($0.name)=\($0.value)" }
+        process["noNewPrivileges"] = rights.hasNoNewPrivileges
         process["capabilities"] = [
-            "bounding": capabilities, "effective": capabilities, "permitted": capabilities,
+            "bounding": rights.capabilities, "effective": rights.capabilities,
+            "permitted": rights.capabilities,
         ]
         configuration["process"] = process
-        configuration["root"] = ["path": "rootfs", "readonly": rights["readOnlyRootFilesystem"] == true]
-        let mounts = (configuration["mounts"] as? [[String: Any]] ?? []).filter {
-            // Not there on every machine, and of no use here.
-            $0["destination"] as? String != "/sys/fs/cgroup"
+        configuration["root"] = ["path": "rootfs", "readonly": rights.hasReadOnlyRoot]
+        var mounts = (configuration["mounts"] as? [[String: Any]] ?? []).compactMap { mount in
+            rights.adapted(mount)
         }
-        configuration["mounts"] =
-            mounts
-            + folders.map {
-                ["destination": $0.key, "type": "bind", "source": $0.value, "options": ["rbind", "ro"]]
-            }
+        for mount in described["volumeMounts"].list {
+            guard let folder = mount["name"].text.flatMap({ volumes[$0] }), let path = mount["mountPath"].text
+            else { throw Failure(description: "nothing is given for \(mount)") }
+            mounts.append(Self.bind(folder, at: path, isReadOnly: mount["readOnly"] == true))
+        }
+        if let serviceAccount {
+            let path = "/var/run/secrets/kubernetes.io/serviceaccount"
+            mounts.append(Self.bind(serviceAccount, at: path, isReadOnly: true))
+        }
+        configuration["mounts"] = mounts
         configuration["linux"] = [
             "namespaces": ["pid", "ipc", "uts", "mount"].map { ["type": $0] },
-            // What container runtimes cover by default.
-            "maskedPaths": ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/scsi", "/sys/firmware"],
-            "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
+            "maskedPaths": rights.maskedPaths, "readonlyPaths": rights.readOnlyPaths,
         ]
         try JSONSerialization.data(withJSONObject: configuration).write(to: file)
-        return try Container(self, on: node)
+        return try Container(self, name, on: node)
+    }
+
+    private static func bind(_ folder: String, at path: String, isReadOnly: Bool) -> [String: Any] {
+        [
+            "destination": path, "type": "bind", "source": folder,
+            "options": ["rbind", isReadOnly ? "ro" : "rw"],
+        ]
     }
 
     private var bundle: String { "\(directory.path)/bundle" }
+    /// What umoci made of the image's own settings.
+    private var umociConfiguration: URL { URL(fileURLWithPath: directory["umoci.json"]) }
     /// Its containers are listed nowhere else, so that none is in another's way.
     private var runc: [String] { ["runc", "--root", "\(directory.path)/runc"] }
 

@@ -1,4 +1,5 @@
 import Foundation
+import TemporaryFiles
 import TestNetwork
 
 /// The built `sluice` executable.
@@ -70,30 +71,4 @@ enum SluiceProgram {
         return Ending(
             status: status, output: try process.standardOutput, errors: try process.standardError)
     }
-}
-
-/// A directory that goes with its last user; everybody may read it.
-final class TemporaryDirectory: Sendable {
-    let path: String
-
-    init() throws {
-        path =
-            FileManager.default.temporaryDirectory.appendingPathComponent("sluice-test-\(UUID().uuidString)")
-            .path
-        try FileManager.default.createDirectory(
-            atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
-    /// Puts a file in place in one step, as those who edit manifests do: written beside it, then renamed.
-    func write(_ text: String, to name: String) throws {
-        let draft = "\(path)/.\(name).draft"
-        try Data(text.utf8).write(to: URL(fileURLWithPath: draft))
-        guard rename(draft, "\(path)/\(name)") == 0 else {
-            throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
-        }
-    }
-
-    func remove(_ name: String) throws { try FileManager.default.removeItem(atPath: "\(path)/\(name)") }
 }

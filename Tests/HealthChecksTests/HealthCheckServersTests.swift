@@ -178,7 +178,7 @@ struct HealthCheckServersTests {
             for _ in 0..<2 {
                 let problems = await servers.update(checks)
                 let problem = try #require(problems.first)
-                #expect(problem.object == "Service default/web")
+                #expect(problem.subject == .object(.service(web)))
                 #expect(problem.field == "spec.healthCheckNodePort")
                 #expect(problem.message.contains("0.0.0.0:\(port): Address already in use"))
                 #expect(problems.count == 1)
@@ -200,13 +200,13 @@ struct HealthCheckServersTests {
             let port = try HeldPort.free()
             let check = Check(port: port, localEndpoints: 1)
             var problems = await servers.update([web: check, other: check])
-            #expect(problems.map(\.object) == ["Service default/web"])
+            #expect(problems.map(\.subject) == [.object(.service(web))])
             // Trying again would change nothing.
             #expect(await !servers.hasUnboundAddresses)
             #expect(problems.first?.message.contains("belongs to Service default/other") == true)
             let earlier = ObjectName(namespace: "a", name: "a")
             problems = await servers.update([earlier: check, other: check])
-            #expect(problems.map(\.object) == ["Service a/a"])
+            #expect(problems.map(\.subject) == [.object(.service(earlier))])
             #expect(try RawClient(port).get().body.contains(#""name":"other""#))
             #expect(await servers.update([earlier: check]) == [])
             #expect(try RawClient(port).get().body.contains(#""namespace":"a""#))
@@ -217,7 +217,7 @@ struct HealthCheckServersTests {
     func portZero() async throws {
         try await withServers { servers in
             let problems = await servers.update([web: Check(port: 0, localEndpoints: 1)])
-            #expect(problems.map(\.object) == ["Service default/web"])
+            #expect(problems.map(\.subject) == [.object(.service(web))])
         }
     }
 

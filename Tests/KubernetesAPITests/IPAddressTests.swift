@@ -71,4 +71,16 @@ struct IPAddressTests {
     func badNetworks(text: String) {
         #expect(IPNetwork(text) == nil)
     }
+
+    @Test(
+        "an address with a port is read as Go's net.SplitHostPort splits it",
+        arguments: [
+            ("127.0.0.1:1", "127.0.0.1:1"), ("[::]:65535", "[::]:65535"), ("127.0.0.1", nil), ("::1:80", nil),
+            ("[::1]", nil), ("127.0.0.1:0", nil), ("127.0.0.1:65536", nil), ("127.0.0.1:+1", nil),
+            ("localhost:1", nil), (":80", nil), (":", nil), ("80", nil), ("", nil), ("[]:80", nil),
+            ("[::1:80", nil), ("[127.0.0.1]:80", "127.0.0.1:80"),
+        ])
+    func addressPort(text: String, parsed: String?) {
+        #expect(AddressPort(text)?.description == parsed)
+    }
 }

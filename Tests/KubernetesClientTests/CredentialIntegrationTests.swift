@@ -1,6 +1,7 @@
 import Foundation
 import KubernetesAPI
 import KubernetesClient
+import TemporaryFiles
 import TestAPIServer
 import Testing
 

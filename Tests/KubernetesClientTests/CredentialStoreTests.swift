@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import Synchronization
+import TemporaryFiles
 import TestAPIServer
 import Testing
 
@@ -48,7 +49,7 @@ struct CredentialStoreTests {
     ) -> CredentialStore {
         var surroundings = CredentialStore.Surroundings(environment: environment)
         surroundings.now = now
-        surroundings.serviceAccountDirectory = directory.url.path
+        surroundings.serviceAccountDirectory = directory.path
         return CredentialStore(
             ClientConnection(kubeconfig: kubeconfig, master: master), surroundings: surroundings, age: age,
             execTimeout: execTimeout, logger: log.logger)
@@ -145,7 +146,7 @@ struct CredentialStoreTests {
     @Test("what a named file lacks is told with the field that names it")
     func wrongFiles() async throws {
         let path = try write("token: one")
-        let authorityFile = directory.path("ca.crt")
+        let authorityFile = directory["ca.crt"]
         let missing = await #expect(throws: CredentialError.self) {
             try await store(kubeconfig: path).credentials()
         }
@@ -162,9 +163,9 @@ struct CredentialStoreTests {
                 == "\(path): clusters[0].cluster.certificate-authority: \(authorityFile): no certificates in PEM"
         )
         let absent = await #expect(throws: CredentialError.self) {
-            try await store(kubeconfig: directory.path("none")).credentials()
+            try await store(kubeconfig: directory["none"]).credentials()
         }
-        #expect(absent?.description == "\(directory.path("none")): No such file or directory")
+        #expect(absent?.description == "\(directory["none"]): No such file or directory")
     }
 
     @Test("--master alone asks without credentials, over plain HTTP unless it says https")
@@ -182,7 +183,7 @@ struct CredentialStoreTests {
     private func plugin(_ script: String, _ fields: String = "") throws -> String {
         try directory.write(authority.certificate, to: "ca.crt")
         let path = try directory.write(
-            "#!/bin/sh\necho run >> '\(directory.path("runs"))'\n\(script)\n", to: "login")
+            "#!/bin/sh\necho run >> '\(directory["runs"])'\n\(script)\n", to: "login")
         try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: path)
         return try write(
             "exec: {apiVersion: client.authentication.k8s.io/v1, command: ./login, interactiveMode: Never\(fields)}"
@@ -275,7 +276,7 @@ struct CredentialStoreTests {
                 try await store(kubeconfig: path).credentials()
             }
             #expect(
-                error?.description == "\(path): users[0].user.exec: \(directory.url.path)/./login: \(message)"
+                error?.description == "\(path): users[0].user.exec: \(directory.path)/./login: \(message)"
             )
         }
     }

@@ -4,6 +4,7 @@ import KubernetesClient
 import KubernetesWire
 import Logging
 import Synchronization
+import TemporaryFiles
 import TestAPIServer
 
 /// A test API server with a client that follows it, until `end`.
@@ -61,7 +62,7 @@ final class FollowedCluster: Sendable {
     private let following = Mutex<Task<Void, Never>?>(nil)
 
     var store: ObjectStore { server.store }
-    var kubeconfigPath: String { directory.path("kubeconfig") }
+    var kubeconfigPath: String { directory["kubeconfig"] }
 
     /// - Parameters:
     ///   - configure: before the server starts.
@@ -91,7 +92,7 @@ final class FollowedCluster: Sendable {
         self.observations = observations
         client = APIClient(
             ClientConnection(
-                kubeconfig: directory.path("kubeconfig"), contentType: setup.contentType, qps: setup.qps,
+                kubeconfig: directory["kubeconfig"], contentType: setup.contentType, qps: setup.qps,
                 burst: setup.burst),
             userAgent: "sluice/test", logger: log.logger, timeouts: setup.timeouts
         ) { observations.add($0) }

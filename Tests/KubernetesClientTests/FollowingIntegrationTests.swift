@@ -174,10 +174,10 @@ struct FollowingIntegrationTests {
             for key in before.keys where key != slice || type == .protobuf {
                 #expect(state.objects[key] == before[key])
             }
-            let named = Set(state.problems.compactMap(\.object))
-            #expect(named.contains("Service ns-0/never-good"))
-            #expect(named.contains("Service ns-1/service-1"))
-            #expect(named.contains("EndpointSlice ns-1/service-1-x1"))
+            let named = Set(state.problems.compactMap(\.subject))
+            #expect(named.contains(.object(.service(.init(namespace: "ns-0", name: "never-good")))))
+            #expect(named.contains(.object(.service(SmallCluster.serviceName(1)))))
+            #expect(named.contains(.object(slice)))
             // Good again.
             cluster.store.put(APIObject(SmallCluster.service(1, number: 71)))
             cluster.store.put(APIObject(SmallCluster.slice(1, number: 72)))

@@ -44,7 +44,8 @@ struct ModelServer {
                 key: key, content: .object(Self.object(name, object.version)),
                 resourceVersion: "\(object.version)")
         case .refused:
-            let problem = ObjectProblem(object: name, message: "refused at \(object.version)")
+            let problem = ObjectProblem(
+                subject: .object(key), message: "refused at \(object.version)")
             return DecodedObject(
                 key: key, content: .refused, resourceVersion: "\(object.version)", problems: [problem])
         case .passedOver:

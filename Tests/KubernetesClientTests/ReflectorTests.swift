@@ -249,7 +249,7 @@ struct ReflectorTests {
         var harness = Harness()
         harness.list(["a": 1], version: "9")
         _ = harness.told()
-        let problem = ObjectProblem(object: "a", message: "no good")
+        let problem = ObjectProblem(subject: .object(.serviceCIDR("a")), message: "no good")
         let refused = DecodedObject(
             key: .serviceCIDR("a"), content: .refused, resourceVersion: "10", problems: [problem])
         harness.watch(.upserted(refused))

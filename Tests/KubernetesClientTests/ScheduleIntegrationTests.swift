@@ -4,6 +4,7 @@ import KubernetesClient
 import KubernetesWire
 import SeededRandom
 import Synchronization
+import TemporaryFiles
 import TestAPIServer
 import Testing
 

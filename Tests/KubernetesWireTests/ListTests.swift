@@ -163,18 +163,21 @@ struct ListTests {
             ])
     }
 
-    @Test("an object that doesn't decode is named and passed over")
-    func undecodable() throws {
-        // A string that is no UTF-8, behind the name.
-        let broken = WireObject(
+    /// A Service with a string that is no UTF-8, behind its name.
+    private func undecodable(_ name: String) -> WireObject {
+        WireObject(
             "v1", "Service",
             [
-                Fixture.metadata("bad"),
+                Fixture.metadata(name),
                 WireField(
                     2, "spec",
                     .message([WireField(3, "clusterIP", .verbatim([0xff, 0xfe], json: "\"\""))])),
             ])
-        let list = WireList("v1", "ServiceList", [Fixture.service, broken, Fixture.service])
+    }
+
+    @Test("an object that doesn't decode is named and passed over")
+    func undecodable() throws {
+        let list = WireList("v1", "ServiceList", [Fixture.service, undecodable("bad"), Fixture.service])
         let objects = try decodeList(.services, .protobuf, list.protobuf).objects
         let key = ClusterObject.Key.service(ObjectName(namespace: "shop", name: "bad"))
         #expect(objects.map { $0.object != nil } == [true, false, true])
@@ -185,6 +188,15 @@ struct ListTests {
             objects[1].problems.map(\.description) == [
                 "\(source): Service shop/bad: it doesn't decode; this Service is passed over"
             ])
+        #expect(objects[1].problems.map(\.subject) == [.object(key)])
+    }
+
+    @Test("a name that breaks the rules is quoted in what is told, and stays the object's key")
+    func undecodableName() throws {
+        let list = WireList("v1", "ServiceList", [undecodable("a\nb")])
+        let object = try #require(try decodeList(.services, .protobuf, list.protobuf).objects.first)
+        #expect(object.key == .service(ObjectName(namespace: "shop", name: "a\nb")))
+        #expect(object.problems.map(\.subject) == [.named(#""Service shop/a\nb""#)])
     }
 
     @Test("JSON items that are no objects have no name, and are passed over")

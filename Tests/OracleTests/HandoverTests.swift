@@ -85,7 +85,7 @@ struct HandoverTests {
             let (has, lacks) =
                 pair.giver < pair.taker ? (Self.giverPod, pair.taker) : (Self.takerPod, pair.giver)
             #expect(Self.atNodePort(&node).endpoint == has)
-            #expect(node.problems.map(\.object) == ["Service default/\(lacks)"])
+            #expect(node.problems.map(\.subject?.description) == ["Service default/\(lacks)"])
         }
         walk.step(Self.service(pair.giver, nodePort: nil), expect: Self.expectHandedOver)
     }
@@ -100,7 +100,7 @@ struct HandoverTests {
             Self.service(pair.taker, nodePort: nil, created: 1))
         walk.step(Self.service(pair.taker, nodePort: 30_080, created: 1)) { node in
             #expect(Self.atNodePort(&node).endpoint == Self.takerPod)
-            #expect(node.problems.map(\.object) == ["Service default/\(pair.giver)"])
+            #expect(node.problems.map(\.subject?.description) == ["Service default/\(pair.giver)"])
         }
         walk.step(
             Self.service(pair.giver, nodePort: nil, created: 2), expect: Self.expectHandedOver)
@@ -146,7 +146,9 @@ struct HandoverTests {
     private static func expectTaken(_ node: inout CompiledNode) {
         #expect(node.fate(to: Small.clusterIP, 443).endpoint == takerPod)
         #expect(node.fate(to: Small.clusterIP).isRefused, "what the new one doesn't serve is refused")
-        #expect(node.problems.allSatisfy { $0.object?.hasPrefix("Service") != true }, "\(node.problems)")
+        #expect(
+            node.problems.allSatisfy { $0.subject?.description.hasPrefix("Service") != true },
+            "\(node.problems)")
     }
 
     @Test("a cluster IP is reused by another Service in one step", arguments: Pair.both)
@@ -213,12 +215,12 @@ struct HandoverTests {
                 node.fate(to: Small.clusterIP).endpoint == (isGivers ? Self.giverPod : Self.takerPod))
             let lacks = isGivers ? pair.taker : pair.giver
             #expect(
-                node.problems.compactMap(\.object).filter { $0.hasPrefix("Service") }
+                node.problems.compactMap(\.subject?.description).filter { $0.hasPrefix("Service") }
                     == ["Service default/\(lacks)"])
         }
         walk.step(removing: [.service(Small.name(pair.giver))]) { node in
             #expect(node.fate(to: Small.clusterIP).endpoint == Self.takerPod)
-            #expect(node.problems.compactMap(\.object).allSatisfy { !$0.hasPrefix("Service") })
+            #expect(node.problems.compactMap(\.subject?.description).allSatisfy { !$0.hasPrefix("Service") })
         }
     }
 

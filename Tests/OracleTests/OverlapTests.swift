@@ -39,7 +39,7 @@ struct OverlapTests {
     }
 
     private static func loses(_ node: CompiledNode, _ name: String = "default/alpha") -> Bool {
-        !node.problems.isEmpty && node.problems.allSatisfy { $0.object?.contains(name) == true }
+        !node.problems.isEmpty && node.problems.allSatisfy { $0.subject?.description.contains(name) == true }
     }
 
     /// The bystander and what the younger one has for itself are served, and the kernel is as the compiler thinks.
@@ -59,7 +59,9 @@ struct OverlapTests {
         // What the winner gives up the other one gets.
         node.change([], removing: [.service(Small.name("zeta"))])
         #expect(node.fate(from: .outside, to: Small.loadBalancerIP).endpoint == Self.second)
-        #expect(node.problems.allSatisfy { $0.object?.contains("alpha") != true }, "\(node.problems)")
+        #expect(
+            node.problems.allSatisfy { $0.subject?.description.contains("alpha") != true }, "\(node.problems)"
+        )
         #expect(node.isInStep)
     }
 
@@ -133,7 +135,9 @@ struct OverlapTests {
         // What the winner gives up the other one gets.
         node.change([], removing: [.service(Small.name("zeta"))])
         #expect(node.fate(from: .outside, to: Small.nodeAddress, port).endpoint == Self.second)
-        #expect(node.problems.allSatisfy { $0.object?.contains("alpha") != true }, "\(node.problems)")
+        #expect(
+            node.problems.allSatisfy { $0.subject?.description.contains("alpha") != true }, "\(node.problems)"
+        )
         node.change([.service(Small.service("zeta") { $0.created = 1000 })])
         #expect(node.fate(from: .outside, to: Small.nodeAddress, port).endpoint == Self.first)
         #expect(node.differenceToFresh.isEmpty)
@@ -241,7 +245,9 @@ struct OverlapTests {
         Self.expectOthersServed(&node)
         node.change([], removing: [.service(Small.name("alpha"))])
         #expect(node.fate(from: .outside, to: Small.nodeAddress, Small.nodePort).endpoint == Self.first)
-        #expect(node.problems.allSatisfy { $0.object?.hasPrefix("Service") != true }, "\(node.problems)")
+        #expect(
+            node.problems.allSatisfy { $0.subject?.description.hasPrefix("Service") != true },
+            "\(node.problems)")
         #expect(node.differenceToFresh.isEmpty)
     }
 

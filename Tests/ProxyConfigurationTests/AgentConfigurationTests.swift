@@ -170,17 +170,6 @@ import Testing
     }
 
     @Test(
-        "ports and addresses are told apart",
-        arguments: [
-            ("127.0.0.1:1", "127.0.0.1:1"), ("[::]:65535", "[::]:65535"), ("127.0.0.1", nil), ("::1:80", nil),
-            ("[::1]", nil), ("127.0.0.1:0", nil), ("127.0.0.1:65536", nil), ("127.0.0.1:+1", nil),
-            ("localhost:1", nil), (":80", nil), ("", nil), ("[127.0.0.1]:80", "127.0.0.1:80"),
-        ])
-    func serverAddresses(text: String, parsed: String?) {
-        #expect(ServerAddress(text)?.description == parsed)
-    }
-
-    @Test(
         "quantities and ranges of ports",
         arguments: [
             ("0", true), ("64Ki", true), ("1.5G", true), ("1e3", true), ("", false), ("x", false),

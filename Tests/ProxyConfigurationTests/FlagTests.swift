@@ -1,5 +1,6 @@
 import Agent
 import ArgumentParser
+import IPAddressing
 import ProxyConfiguration
 import Testing
 

@@ -142,7 +142,7 @@ struct ClusterStateTests {
         #expect(state.takeDirty() == [name("web")])
         let (plan, problems) = state.plan(for: name("web"))
         #expect(plan == nil)
-        #expect(problems.map(\.object) == ["EndpointSlice default/a", "EndpointSlice default/b"])
+        #expect(problems.map(\.subject) == ["a", "b"].map { .object(.endpointSlice(name($0))) })
         state.upsert(.service(service("web", "10.96.0.1")))
         #expect(state.takeDirty() == [name("web")])
         #expect(state.plan(for: name("web")).problems.isEmpty)
@@ -166,7 +166,7 @@ struct ClusterStateTests {
     /// Who is served at 10.96.0.1, and who is told why not.
     private func holders(_ state: ClusterState, _ names: String...) -> (served: [String], told: [String]) {
         let served = names.filter { !(state.plan(for: name($0)).plan?.ports.isEmpty ?? true) }
-        let told = names.flatMap { state.plan(for: name($0)).problems.compactMap(\.object) }
+        let told = names.flatMap { state.plan(for: name($0)).problems.compactMap(\.subject?.description) }
         return (served, told)
     }
 

@@ -134,11 +134,9 @@ struct AnswerTests {
 
 @Suite("Addresses to listen on")
 struct BindAddressTests {
-    @Test(
-        "no address, 0.0.0.0 and [::] are all addresses",
-        arguments: [":10256", "0.0.0.0:10256", "[::]:10256"])
-    func all(text: String) throws {
-        let bind = try BindAddress(text)
+    @Test("no address, 0.0.0.0 and :: are all addresses", arguments: [nil, "0.0.0.0", "::"])
+    func all(text: String?) throws {
+        let bind = BindAddress(text.flatMap { IPAddress($0) }, port: 10256)
         #expect(bind == BindAddress(nil, port: 10256))
         #expect(bind.addresses == HTTPPort.allAddresses)
         #expect("\(bind)" == "0.0.0.0:10256")
@@ -146,29 +144,8 @@ struct BindAddressTests {
 
     @Test("others are one", arguments: ["127.0.0.1:10249", "[::1]:10249", "[2001:db8::1]:1"])
     func one(text: String) throws {
-        let bind = try BindAddress(text)
+        let bind = BindAddress(try #require(AddressPort(text)))
         #expect("\(bind)" == text)
         #expect(bind.addresses.count == 1)
-    }
-
-    @Test("the empty text switches a server off")
-    func off() throws {
-        #expect(try BindAddress.parse("") == nil)
-        #expect(try BindAddress.parse(":1") == BindAddress(nil, port: 1))
-    }
-
-    @Test(
-        "what is no address with a port is refused, and named",
-        arguments: [
-            ("10256", "there is no port"), ("127.0.0.1", "there is no port"), (":", "'' is not a port"),
-            ("127.0.0.1:0", "'0' is not a port"), ("127.0.0.1:65536", "'65536' is not a port"),
-            ("127.0.0.1:+80", "'+80' is not a port"), ("localhost:80", "'localhost' is not an IP address"),
-            ("::1:80", "brackets belong"), ("[127.0.0.1]:80", "brackets belong"),
-            ("[]:80", "'' is not an IP address"), ("[::1:80", "'[::1' is not an IP address"),
-        ])
-    func refused(text: String, why: String) {
-        let error = #expect(throws: BindAddress.ParseError.self) { try BindAddress(text) }
-        #expect(error?.description.hasPrefix("'\(text)' is no address with a port") == true)
-        #expect(error?.description.contains(why) == true, "\(error?.description ?? "")")
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import IPAddressing
 import KubernetesAPI
+import TemporaryFiles
 import TestNetwork
 import Testing
 

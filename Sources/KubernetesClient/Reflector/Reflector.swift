@@ -60,12 +60,7 @@ struct Reflector: Sendable {
     private(set) var version: String?
     /// Whether all objects must be asked for before a watch can start.
     private var needsList = true
-    /// The server no longer has the version, or not yet: only its newest is sure to be had.
-    private var isVersionUnavailable = false
-    /// The next list comes by pages, whatever the settings say.
-    private var mustPage = false
-    /// An expired continue token: the next list comes whole.
-    private var mustBeWhole = false
+    private var manner: ListManner
 
     private var request: ReflectorRequest?
     private var failure: RequestFailure?
@@ -73,23 +68,13 @@ struct Reflector: Sendable {
     /// Watches in a row that the server broke off before they brought anything.
     private var fruitlessWatches = 0
     private static let fruitlessWatchLimit = 4
-    /// Watches in a row that ended as they began, and how many of them go without a word.
-    private var endedAtOnce = 0
-    private static let quietEnds = 2
     private var listBegan = Duration.zero
     private var listEnded: Duration?
     private var eventsReceived = 0
     private var bookmarksReceived = 0
 
-    private var backoff: Backoff
-    private var failures = 0
-    private var told: Set<FailureKey> = []
+    private var failures: FailureRegister
     private var notes: [Note] = []
-
-    private struct FailureKey: Hashable {
-        var verb: String
-        var reason: RequestFailure.Reason
-    }
 
     init(
         _ kind: ResourceKind, nodeName: String, settings: ReflectorSettings,
@@ -99,35 +84,19 @@ struct Reflector: Sendable {
         self.settings = settings
         self.random = random
         selector = Selector(kind, nodeName: nodeName)
-        backoff = Backoff(shortest: settings.shortestPause, longest: settings.longestPause)
+        manner = ListManner(settings)
+        failures = FailureRegister(settings)
     }
 
     // MARK: What was asked
 
     /// The first action, and the one after a pause.
     mutating func next(now: Duration) -> Action {
-        let purpose: ReflectorRequest.Purpose
-        if needsList {
-            purpose = firstPurpose()
-            listBegan = now
-        } else {
-            purpose = .watch(version: version ?? "", seconds: watchSeconds())
-        }
+        guard needsList else { return send(.watch(version: version ?? "", seconds: watchSeconds())) }
+        listBegan = now
+        let purpose = manner.purpose(from: version, seconds: watchSeconds())
+        if case .stream = purpose { phase = .streaming(ObjectList()) } else { phase = .listing(ObjectList()) }
         return send(purpose)
-    }
-
-    private mutating func firstPurpose() -> ReflectorRequest.Purpose {
-        if settings.streamsLists && !mustPage {
-            phase = .streaming(ObjectList())
-            // Not older than what was told, or else the newest.
-            return .stream(version: isVersionUnavailable ? "" : version ?? "", seconds: watchSeconds())
-        }
-        phase = .listing(ObjectList())
-        // As client-go: 0 lets the server answer from memory. A server ignores a limit then, or has no such memory;
-        // with another version a limit would keep it from using that memory.
-        let from = isVersionUnavailable ? "" : version ?? "0"
-        let limit = (from.isEmpty || from == "0") && !mustBeWhole ? settings.pageSize : 0
-        return .list(version: from, limit: limit, continueToken: nil)
     }
 
     private mutating func watchSeconds() -> Int {
@@ -285,9 +254,7 @@ struct Reflector: Sendable {
         self.version = version
         needsList = false
         fruitlessWatches = 0
-        isVersionUnavailable = false
-        mustPage = false
-        mustBeWhole = false
+        manner.complete()
         listEnded = now
         completeOnce()
         notes.append(.listed(objects: list.count, took: now - listBegan))
@@ -302,7 +269,7 @@ struct Reflector: Sendable {
     private mutating func watchEnded(_ request: ReflectorRequest, now: Duration) -> Action {
         if case .streaming = phase {
             // A server that doesn't know `sendInitialEvents` never says where they end.
-            mustPage = true
+            manner.page()
             return next(now: now)
         }
         let lasted = acceptedAt.map { now - $0 } ?? .zero
@@ -317,21 +284,12 @@ struct Reflector: Sendable {
         _ request: ReflectorRequest, _ failure: RequestFailure, now: Duration
     ) -> Action {
         if let action = remedy(request, failure, now: now) { return action }
-        failures += 1
         notes.append(.failed(failure))
-        // A server that is shut down ends its watches, new ones too: not worth a word unless it goes on.
-        endedAtOnce = failure.reason == .endedAtOnce ? endedAtOnce + 1 : 0
-        if endedAtOnce == 0 || endedAtOnce > Self.quietEnds,
-            told.insert(FailureKey(verb: request.verb, reason: failure.reason)).inserted
-        {
+        if failures.add(failure, verb: request.verb) {
             notes.append(.failing(verb: request.verb, failure))
         }
         if failure.code == 403, kind == .nodes || kind == .serviceCIDRs { completeOnce() }
-        var pause = backoff.next(using: &random)
-        if let retryAfter = failure.retryAfter {
-            pause = max(pause, min(retryAfter, settings.longestRetryAfter))
-        }
-        return .pause(pause)
+        return .pause(failures.pause(after: failure, using: &random))
     }
 
     /// What to do at once about a failure that says how to ask better; nil when there is nothing but to wait.
@@ -346,9 +304,9 @@ struct Reflector: Sendable {
             case .status(400), .status(403), .status(404), .status(405), .status(406), .status(415),
                 .status(422):
                 // A server that can't do it, or doesn't let us; if it is for another reason, the list tells.
-                mustPage = true
+                manner.page()
                 return next(now: now)
-            case .silence, .undecodable: mustPage = true
+            case .silence, .undecodable: manner.page()
             default: break
             }
             return nil
@@ -385,20 +343,9 @@ struct Reflector: Sendable {
             return nil
         case .stream:
             guard case .streaming = phase else { return next(now: now) }
-            guard !isVersionUnavailable else {
-                mustPage = true
-                return nil
-            }
-        case .list(_, let limit, let token):
-            if token != nil, limit > 0 {
-                mustBeWhole = true
-                isVersionUnavailable = true
-                return next(now: now)
-            }
-            guard !isVersionUnavailable else { return nil }
+        case .list: break
         }
-        isVersionUnavailable = true
-        return next(now: now)
+        return manner.versionRefused(for: request.purpose) ? next(now: now) : nil
     }
 
     /// The kind isn't there: neither are its objects.
@@ -406,8 +353,8 @@ struct Reflector: Sendable {
         register.replace(with: ObjectList())
         if !isComplete { notes.append(.absent) }
         completeOnce()
-        mustPage = false
-        backoff.reset()
+        manner.absent()
+        failures.forgetPauses()
         let pause = settings.absentKindPause
         return .pause(pause + pause * Double.random(in: 0..<0.5, using: &random))
     }
@@ -415,10 +362,7 @@ struct Reflector: Sendable {
     /// After a healthy time, a failure is a first one again.
     private mutating func noteHealth(_ now: Duration) {
         guard let acceptedAt, now - acceptedAt >= settings.healthyTime else { return }
-        backoff.reset()
-        guard failures > 0 else { return }
-        notes.append(.recovered(failures: failures))
-        failures = 0
-        told = []
+        let count = failures.clear()
+        if count > 0 { notes.append(.recovered(failures: count)) }
     }
 }

@@ -28,4 +28,11 @@ public enum Deployment {
     public static func container() throws -> YAMLValue {
         podSpec(try objects("base/daemonset.yaml"))["containers"].list.first ?? .null
     }
+
+    /// The container that `sysctls` adds before it.
+    public static func initContainer() throws -> YAMLValue {
+        let patch =
+            try objects("sysctls/kustomization.yaml").first?["patches"].list.first?["patch"].text ?? ""
+        return podSpec(try YAMLValue.documents(patch))["initContainers"].list.first ?? .null
+    }
 }

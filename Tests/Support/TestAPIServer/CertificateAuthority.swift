@@ -1,4 +1,5 @@
-public import Foundation
+internal import Foundation
+internal import TemporaryFiles
 
 /// A certificate and its key, as PEM.
 public struct Credential: Sendable, Equatable {
@@ -67,8 +68,8 @@ private enum OpenSSL {
         let settings = try directory.write(configuration, to: "openssl.cnf")
         var arguments = [
             "req", "-x509", "-config", settings, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-            "-nodes", "-days", "2", "-subj", subject, "-keyout", directory.path("key.pem"), "-out",
-            directory.path("certificate.pem"),
+            "-nodes", "-days", "2", "-subj", subject, "-keyout", directory["key.pem"], "-out",
+            directory["certificate.pem"],
         ]
         for text in extensions { arguments += ["-addext", text] }
         if let issuer {
@@ -96,31 +97,5 @@ private enum OpenSSL {
         guard process.terminationStatus == 0 else {
             throw OpenSSLError(description: "openssl \(arguments[0]) failed: \(text)")
         }
-    }
-}
-
-/// A directory for one test's files; it goes with the last reference.
-public final class TemporaryDirectory: Sendable {
-    public let url: URL
-
-    public init() throws {
-        url = FileManager.default.temporaryDirectory.appending(path: "sluice-test-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(
-            at: url, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
-    }
-
-    deinit { try? FileManager.default.removeItem(at: url) }
-
-    public func path(_ name: String) -> String { url.appending(path: name).path }
-
-    /// Puts a whole new file in place of the old one, as a kubelet or an operator does; returns its path.
-    @discardableResult
-    public func write(_ text: String, to name: String) throws -> String {
-        try Data(text.utf8).write(to: url.appending(path: name), options: .atomic)
-        return path(name)
-    }
-
-    public func read(_ name: String) throws -> String {
-        String(decoding: try Data(contentsOf: url.appending(path: name)), as: UTF8.self)
     }
 }
