@@ -15,6 +15,7 @@ public struct ClusterState: Sendable {
     private var nodes: [String: Node] = [:]
     private var serviceCIDRs: [String: ServiceCIDR] = [:]
     private var claims = Claims()
+    private var nodeAddresses: [AddressFamily: IPAddress] = [:]
     private var dirty: Set<ObjectName> = []
 
     public init(nodeName: String) {
@@ -67,12 +68,20 @@ public struct ClusterState: Sendable {
 
     private mutating func changeNode(_ name: String, to node: Node?) {
         let zoneBefore = zone
-        let addressesBefore = AddressFamily.allCases.map(nodeAddress)
         nodes[name] = node
         if zone != zoneBefore { dirty.formUnion(services.keys) }
-        if AddressFamily.allCases.map(nodeAddress) != addressesBefore {
-            dirty.formUnion(services.values.filter { $0.sourceRanges != nil }.map(\.name))
-        }
+    }
+
+    /// Takes this node's own addresses, the primary one of each family first: where one is in a source range, load
+    /// balancer addresses are let in (statement 20).
+    ///
+    /// Not simply those of the Node object: the operator's `bindAddress` goes before them, and without a Node is all
+    /// there is.
+    public mutating func change(nodeAddresses addresses: [IPAddress]) {
+        let primary = Dictionary(addresses.map { ($0.family, $0) }, uniquingKeysWith: { first, _ in first })
+        guard primary != nodeAddresses else { return }
+        nodeAddresses = primary
+        dirty.formUnion(services.values.filter { $0.sourceRanges != nil }.map(\.name))
     }
 
     /// Takes all of this node's addresses that serve node ports: a Service can ask for one of them by itself.
@@ -106,11 +115,6 @@ public struct ClusterState: Sendable {
 
     /// This node's zone; nil when unknown.
     private var zone: String? { nodes[nodeName]?.zone }
-
-    /// This node's own address of a family; nil when unknown.
-    private func nodeAddress(_ family: AddressFamily) -> IPAddress? {
-        nodes[nodeName]?.addresses.first { $0.family == family }
-    }
 
     /// The networks that ServiceCIDR objects name, in ascending order, each once.
     public var serviceNetworks: [IPNetwork] {
@@ -198,7 +202,7 @@ public struct ClusterState: Sendable {
         for address in service.clusterIPs { add(.clusterIP, address, port.port, field: "spec.clusterIP") }
         if service.kind == .loadBalancer {
             for address in service.loadBalancerIPs {
-                let sources = service.sources(address.family, nodeAddress: nodeAddress(address.family))
+                let sources = service.sources(address.family, nodeAddress: nodeAddresses[address.family])
                 add(.loadBalancer(sources: sources), address, port.port, field: "status.loadBalancer.ingress")
             }
         }

@@ -3,6 +3,7 @@ import HostNetwork
 import IPAddressing
 import KubernetesAPI
 import Manifests
+import Oracle
 import PacketSimulator
 import Testing
 
@@ -155,6 +156,32 @@ struct AddressStatementTests {
         node.change([.node(Ground.clusterNode)])
         #expect(node.fate(from: .host, client: own, to: own).endpoint == Small.podHere)
         #expect(node.isInStep)
+    }
+
+    @Test(
+        "statement 20: the node's own address is the operator's word for it, with and without a Node object")
+    func bindAddress() {
+        let service = Small.service { $0.sourceRanges = [network("198.51.100.0/24")] }
+        let slice = Small.slice([Small.here()])
+        let own = Small.loadBalancerIP
+        let question = Question(.tcp, .host, from: own, to: AddressPort(own, 80))
+        for bindAddress in [nil, ip("198.51.100.1"), ip("198.51.99.1"), ip("2001:db8:51::1")] {
+            for clusterNode in [Ground.clusterNode, nil] {
+                var node = CompiledNode(
+                    Small.objects([service], [slice]),
+                    settings: ProxySettings(nodeName: Ground.nodeName, primaryAddress: bindAddress),
+                    node: clusterNode)
+                let oracle = Oracle(
+                    services: [service], slices: [slice], serviceNetworks: Ground.services,
+                    proxy: Oracle.Proxy(
+                        node: clusterNode ?? KubernetesAPI.Node(name: Ground.nodeName),
+                        bindAddress: bindAddress,
+                        nodePortAddresses: []))
+                let isAdmitted = bindAddress == ip("198.51.100.1")
+                #expect((oracle.answer(question).fate != .dropped) == isAdmitted)
+                #expect((node.fate(from: .host, client: own, to: own).endpoint != nil) == isAdmitted)
+            }
+        }
     }
 
     @Test("statement 20: ranges of which none can be read keep everybody out, and are reported")
