@@ -32,7 +32,7 @@ public enum NodePortAddresses: Sendable, Hashable {
         guard !texts.contains("primary") else { throw .primaryAmongOthers }
         var networks: [IPNetwork] = []
         for (index, text) in texts.enumerated() {
-            guard let network = IPNetwork(text) else { throw .notANetwork(index: index, text: text) }
+            guard let network = IPNetwork(lenient: text) else { throw .notANetwork(index: index, text: text) }
             networks.append(network)
         }
         return .networks(networks)

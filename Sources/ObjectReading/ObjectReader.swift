@@ -125,7 +125,7 @@ package struct ObjectReader {
         _ text: String, forbidding forbidden: ForbiddenAddresses, at path: @autoclosure () -> FieldPath,
         _ follows: String
     ) -> IPAddress? {
-        guard let address = IPAddress(text) else {
+        guard let address = IPAddress(lenient: text) else {
             report(path(), "\(Text.quoted(text)) is not an IP address", follows)
             return nil
         }
@@ -144,7 +144,7 @@ package struct ObjectReader {
         for (index, text) in list(field, of: "a CIDR", at: path, follows, each: follows) {
             let trimmed = text.trimmingPrefix(while: \.isWhitespace)
             let end = trimmed.lastIndex { !$0.isWhitespace }.map(trimmed.index(after:)) ?? trimmed.startIndex
-            if let network = IPNetwork(trimmed[..<end]) {
+            if let network = IPNetwork(lenient: trimmed[..<end]) {
                 result.append(network)
             } else {
                 report(path[index], "\(Text.quoted(text)) is not a CIDR", follows)

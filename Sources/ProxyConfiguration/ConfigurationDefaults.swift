@@ -7,7 +7,7 @@ extension KubeProxyConfiguration {
     public func withDefaults() -> Self {
         var result = self
         result.setDefault(\.bindAddress, "0.0.0.0")
-        let isIPv4 = IPAddress(result.bindAddress)?.family == .ipv4
+        let isIPv4 = IPAddress(lenient: result.bindAddress)?.family == .ipv4
         result.setAddress(\.healthzBindAddress, isIPv4 ? "0.0.0.0" : "[::]", Self.healthzPort)
         result.setAddress(\.metricsBindAddress, isIPv4 ? "127.0.0.1" : "[::1]", Self.metricsPort)
         result.oomScoreAdj = oomScoreAdj ?? -999

@@ -18,7 +18,7 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
             return nil
         }
         let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
-        guard let address = IPAddress(isBracketed ? host.dropFirst().dropLast() : host),
+        guard let address = IPAddress(lenient: isBracketed ? host.dropFirst().dropLast() : host),
             isBracketed || !host.contains(":")
         else { return nil }
         self.init(address, port: number)
@@ -28,7 +28,7 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// `text` with a port, where it is an address without one; anything else as it is.
     static func withPort(_ text: String, default port: UInt16) -> String {
-        if let address = IPAddress(text) { return ServerAddress(address, port: port).description }
+        if let address = IPAddress(lenient: text) { return ServerAddress(address, port: port).description }
         return text
     }
 }

@@ -37,7 +37,9 @@ public struct BindAddress: Sendable, Hashable {
             self.init(nil, port: port)
             return
         }
-        guard let address = IPAddress(String(host)) else { throw refuse("'\(host)' is not an IP address") }
+        guard let address = IPAddress(lenient: String(host)) else {
+            throw refuse("'\(host)' is not an IP address")
+        }
         guard isBracketed == (address.family == .ipv6) else {
             throw refuse("brackets belong around an IPv6 address, and around nothing else")
         }
