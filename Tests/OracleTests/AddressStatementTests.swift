@@ -250,6 +250,14 @@ struct AddressStatementTests {
         var chosen = CompiledNode(objects, nodePorts: .networks([network("192.0.2.64/26")]))
         #expect(chosen.fate(from: .outside, to: Small.nodeAddress, Small.nodePort).isUntouched)
         #expect(chosen.fate(from: .outside, to: second, Small.nodePort).endpoint != nil)
+        let linkLocal = ip("169.254.20.10")
+        for (block, isServing) in [("169.254.20.0/24", true), ("0.0.0.0/0", false)] {
+            var node = CompiledNode(
+                objects, nodePorts: .networks([network(block)]),
+                hostAddresses: Ground.simulatorNode.addresses + [linkLocal])
+            #expect(
+                (node.fate(from: .outside, to: linkLocal, Small.nodePort).endpoint != nil) == isServing)
+        }
         var all = CompiledNode(
             objects, nodePorts: .networks([network("fd00::/8")]),
             hostAddresses: Ground.simulatorNode.addresses + [ip("127.0.0.1")])
