@@ -181,12 +181,18 @@ public struct Oracle: Sendable {
             where port.name == claim.port.name && port.transport == claim.port.transport {
                 for endpoint in slice.endpoints where endpoint.address.family == family {
                     let target = AddressPort(endpoint.address, port.port)
-                    if let other = result[target], !other.isTerminating { continue }
+                    if let other = result[target], merit(other) >= merit(endpoint) { continue }
                     result[target] = endpoint
                 }
             }
         }
         return result
+    }
+
+    /// Of entries for one ip:port the one with the most counts: not terminating, then ready, serving, local.
+    private func merit(_ endpoint: EndpointSlice.Endpoint) -> Int {
+        (endpoint.isTerminating ? 0 : 8) + (endpoint.isReady ? 4 : 0) + (endpoint.isServing ? 2 : 0)
+            + (endpoint.nodeName == proxy.node.name ? 1 : 0)
     }
 
     private func isEnding(_ endpoint: EndpointSlice.Endpoint) -> Bool {
