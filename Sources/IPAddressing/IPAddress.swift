@@ -12,6 +12,9 @@ public enum AddressFamily: UInt8, Sendable, Hashable, CaseIterable, Comparable {
     public var bitWidth: Int { addressLength * 8 }
 
     public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+
+    /// `IPv4`, `IPv6`: as Kubernetes writes it, too.
+    public var name: String { self == .ipv4 ? "IPv4" : "IPv6" }
 }
 
 /// An IPv4 or IPv6 address without zone, held as a number so that comparing and hashing are cheap.

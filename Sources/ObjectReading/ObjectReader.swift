@@ -241,7 +241,7 @@ package struct ForbiddenAddresses {
 
     package func reason(against address: IPAddress) -> String? {
         if let family, address.family != family {
-            return "not an \(family == .ipv4 ? "IPv4" : "IPv6") address"
+            return "not an \(family.name) address"
         }
         if address.isUnspecified { return "the unspecified address" }
         if address.isLoopback { return "a loopback address" }

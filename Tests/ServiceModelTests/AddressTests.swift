@@ -86,6 +86,79 @@ struct AddressTests {
         #expect(try #require(plan).ports[0].frontends.map(\.kind) == [.clusterIP, .nodePort])
     }
 
+    /// A Service of type NodePort with port 80 and node port 30080.
+    private func exposed(_ text: String, _ addresses: [String], created: Int64) -> Service {
+        Service(
+            name: name(text), kind: .nodePort, created: created, clusterIPs: addresses.map(ip),
+            ports: [.init(port: 80, nodePort: 30080)])
+    }
+
+    /// The families in which a Service has its node port.
+    private func nodePortFamilies(_ state: ClusterState, _ text: String) -> [AddressFamily] {
+        (state.plan(for: name(text)).plan?.ports ?? []).filter {
+            $0.frontends.contains { $0.kind == .nodePort }
+        }.map(\.family)
+    }
+
+    @Test(
+        "a Service has its node port in the families that it is in, and no other Service's keeps it from there"
+    )
+    func nodePortByFamily() {
+        var state = ClusterState([
+            exposed("four", ["10.96.0.1"], created: 1), exposed("six", ["fd00::2"], created: 2),
+        ])
+        for text in ["four", "six"] { #expect(state.plan(for: name(text)).problems == []) }
+        #expect(nodePortFamilies(state, "four") == [.ipv4])
+        #expect(nodePortFamilies(state, "six") == [.ipv6])
+        _ = state.takeDirty()
+        // A third one has what is left, which is one family once an older one has gone.
+        state.upsert(.service(exposed("both", ["10.96.0.3", "fd00::3"], created: 3)))
+        #expect(state.takeDirty() == [name("four"), name("six"), name("both")])
+        #expect(nodePortFamilies(state, "both") == [])
+        #expect(
+            state.plan(for: name("both")).problems.map(\.message) == [
+                "node port 30080/tcp over IPv4 belongs to Service default/four; not served for this one",
+                "node port 30080/tcp over IPv6 belongs to Service default/six; not served for this one",
+            ])
+        state.remove(.service(name("six")))
+        #expect(state.takeDirty() == [name("six"), name("both")])
+        #expect(nodePortFamilies(state, "both") == [.ipv6])
+        #expect(
+            state.plan(for: name("both")).problems.map(\.message) == [
+                "node port 30080/tcp over IPv4 belongs to Service default/four; not served for this one"
+            ])
+    }
+
+    @Test("a Service that loses its node port to another in both families is told once")
+    func nodePortLostAltogether() {
+        let addresses = [["10.96.0.1", "fd00::1"], ["10.96.0.2", "fd00::2"]]
+        let state = ClusterState([
+            exposed("old", addresses[0], created: 1), exposed("young", addresses[1], created: 2),
+        ])
+        #expect(nodePortFamilies(state, "old") == [.ipv4, .ipv6])
+        #expect(nodePortFamilies(state, "young") == [])
+        #expect(
+            state.plan(for: name("young")).problems.map(\.description) == [
+                "Service default/young: spec.ports[0].nodePort: node port 30080/tcp belongs to Service default/old; not served for this one"
+            ])
+    }
+
+    @Test("a node's address keeps a node port from nobody in the other family")
+    func nodePortAtAddress() {
+        var other = service("other", "10.96.0.2", created: 1, ports: [.init(port: 30080)])
+        other.externalIPs = [ip("192.0.2.9")]
+        var state = ClusterState([other, exposed("six", ["fd00::1"], created: 2)])
+        state.change(nodePortAddresses: [ip("192.0.2.9"), ip("2001:db8::9")])
+        #expect(state.plan(for: name("six")).problems == [])
+        #expect(state.plan(for: name("other")).problems == [])
+        state.upsert(.service(exposed("both", ["10.96.0.1", "fd00::2"], created: 3)))
+        #expect(
+            Set(state.plan(for: name("both")).problems.map(\.message)) == [
+                "node port 30080/tcp over IPv6 belongs to Service default/six; not served for this one",
+                "node port 30080 at 192.0.2.9/tcp belongs to Service default/other; not served for this one",
+            ])
+    }
+
     @Test("of two ports that name one node port the first has it, and the other is told")
     func nodePortTwice() throws {
         var web = service(
