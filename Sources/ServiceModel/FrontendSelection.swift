@@ -17,7 +17,28 @@ struct FrontendSelection {
         self.service = service
         self.state = state
         families = AddressFamily.allCases.filter(service.serves)
+        reportStrays(service.externalIPs, "spec.externalIPs")
+        if service.kind == .loadBalancer {
+            reportStrays(service.loadBalancerIPs, "status.loadBalancer.ingress")
+        }
     }
+
+    /// Reports the addresses of families that the Service isn't in: they are not served, whoever else may have them.
+    private mutating func reportStrays(_ addresses: [IPAddress], _ field: String) {
+        for family in AddressFamily.allCases where !families.contains(family) {
+            let strays = addresses.filter { $0.family == family }
+            if strays.isEmpty { continue }
+            let first = strays.prefix(Self.straysNamed).map(\.description).joined(separator: ", ")
+            let more = strays.count > Self.straysNamed ? " and \(strays.count - Self.straysNamed) more" : ""
+            problems.append(
+                ObjectProblem(
+                    object: "Service \(service.name)", field: field,
+                    message: "\(first)\(more): the Service has no cluster IP in \(family.name); not served"))
+        }
+    }
+
+    /// How many addresses one problem names.
+    private static var straysNamed: Int { 4 }
 
     /// The frontends of one port by family; none where there are none. To be called once for each port, in order.
     mutating func frontends(of port: Service.Port, at index: Int) -> [AddressFamily: [Frontend]] {

@@ -104,13 +104,17 @@ struct AddressStatementTests {
             status:
               loadBalancer:
                 ingress: [{ip: 203.0.0.1}, {ip: 203.0.0.2, ipMode: VIP}, {ip: 203.0.0.3, ipMode: Proxy},
-                  {hostname: lb.example.org}]
+                  {hostname: lb.example.org}, {ip: 203.0.0.4, ipMode: Tunnel}, {ip: 203.0.0.5, ipMode: ''}]
             """
-        let objects = ManifestParser.parse(text, source: "web.yaml").objects
-        var node = CompiledNode(objects + [.endpointSlice(Small.slice([Small.here()]))])
+        let parsed = ManifestParser.parse(text, source: "web.yaml")
+        let modes = [4, 5].map { "status.loadBalancer.ingress[\($0)].ipMode" }
+        #expect(parsed.problems.map(\.field) == modes)
+        var node = CompiledNode(parsed.objects + [.endpointSlice(Small.slice([Small.here()]))])
         #expect(node.fate(from: .outside, to: ip("203.0.0.1")).endpoint == Small.podHere)
         #expect(node.fate(from: .outside, to: ip("203.0.0.2")).endpoint == Small.podHere)
-        #expect(node.fate(from: .outside, to: ip("203.0.0.3")).isUntouched)
+        for number in 3...5 {
+            #expect(node.fate(from: .outside, to: ip("203.0.0.\(number)")).isUntouched, "\(number)")
+        }
     }
 
     @Test("statement 20: source ranges guard the load balancer addresses and nothing else")

@@ -71,6 +71,28 @@ struct AddressTests {
         #expect(state.plan(for: name("other")).problems.isEmpty)
     }
 
+    @Test("addresses of a family that a Service isn't in are told once by field, and not as somebody else's")
+    func strays() throws {
+        var web = balanced()
+        (web.clusterIPs, web.created) = ([ip("10.96.0.1")], 2)
+        web.ports = [.init(name: "a", port: 80), .init(name: "b", port: 81)]
+        web.externalIPs = [ip("203.0.113.1")] + (1...6).map { ip("2001:db8:1::\($0)") }
+        var other = service("other", "10.96.0.2", "fd00::2", created: 1, ports: web.ports)
+        other.externalIPs = [ip("2001:db8::1"), ip("2001:db8:1::1")]
+        var state = ClusterState([web, other])
+        #expect(
+            state.plan(for: name("web")).problems.map(\.description) == [
+                "Service default/web: spec.externalIPs: 2001:db8:1::1, 2001:db8:1::2, 2001:db8:1::3, 2001:db8:1::4 and 2 more: the Service has no cluster IP in IPv6; not served",
+                "Service default/web: status.loadBalancer.ingress: 2001:db8::1: the Service has no cluster IP in IPv6; not served",
+            ])
+        #expect(state.plan(for: name("other")).problems == [])
+        // An ingress is nothing to a Service of another type.
+        web.kind = .nodePort
+        web.externalIPs = []
+        state.upsert(.service(web))
+        #expect(state.plan(for: name("web")).problems == [])
+    }
+
     @Test("a node port is asked for by the types that have one")
     func nodePortClaims() throws {
         func exposed(_ text: String, _ address: String, _ kind: Service.Kind, _ created: Int64) -> Service {
