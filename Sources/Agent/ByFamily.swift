@@ -19,5 +19,5 @@ struct ByFamily<Member: Instrument>: Sendable {
     var all: [Member] { [ipv4, ipv6] }
 
     /// As kube-proxy says it (`v1.IPFamily`).
-    static func label(_ family: AddressFamily) -> String { family == .ipv4 ? "IPv4" : "IPv6" }
+    static func label(_ family: AddressFamily) -> String { family.name }
 }

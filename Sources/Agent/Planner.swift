@@ -34,9 +34,10 @@ public struct Planner: Sendable {
     }
 
     private var nodePortAddresses: [IPAddress] {
-        settings.nodePortAddresses.select(
-            nodeAddresses: settings.nodeAddresses(state.node?.addresses ?? []), host: hostAddresses)
+        settings.nodePortAddresses.select(nodeAddresses: nodeAddresses, host: hostAddresses)
     }
+
+    private var nodeAddresses: [IPAddress] { settings.nodeAddresses(state.node?.addresses ?? []) }
 
     public var serviceCount: Int { state.serviceCount }
     public var endpointCount: Int { state.endpointCount }
@@ -58,6 +59,7 @@ public struct Planner: Sendable {
     /// Plans what the changes since the last call touched.
     public mutating func step() -> Step {
         var step = Step()
+        state.change(nodeAddresses: nodeAddresses)
         state.change(nodePortAddresses: nodePortAddresses)
         for name in state.takeDirty().sorted() {
             let (plan, found) = state.plan(for: name)

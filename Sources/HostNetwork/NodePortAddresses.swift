@@ -5,7 +5,8 @@ public enum NodePortAddresses: Sendable, Hashable {
     /// `primary`: the Node's first address of each family; a family in which the Node has none: all the host's
     /// addresses.
     case primary
-    /// The host's addresses in these blocks; a family without a block: all its addresses.
+    /// The host's addresses in these blocks; a family without a block, or with the block of all, 0.0.0.0/0 or ::/0:
+    /// all its addresses but the link-local ones.
     case networks([IPNetwork])
 
     /// What is wrong in a setting.
@@ -32,13 +33,16 @@ public enum NodePortAddresses: Sendable, Hashable {
         guard !texts.contains("primary") else { throw .primaryAmongOthers }
         var networks: [IPNetwork] = []
         for (index, text) in texts.enumerated() {
-            guard let network = IPNetwork(text) else { throw .notANetwork(index: index, text: text) }
+            guard let network = IPNetwork(lenient: text) else { throw .notANetwork(index: index, text: text) }
             networks.append(network)
         }
         return .networks(networks)
     }
 
-    /// The addresses that serve node ports, sorted; never loopback, link-local or multicast ones.
+    /// The addresses that serve node ports, sorted; never loopback or multicast ones.
+    ///
+    /// Link-local ones have to be asked for by a block that singles them out, such as 169.254.20.0/24: every link
+    /// has one in IPv6, those to pods too, and they would come and go with each pod.
     ///
     /// An address of the Node that the host doesn't hold (yet) is left out: a packet to it belongs to
     /// another host. A family in which the Node has no address, or loopback, is as one without a block:
@@ -54,21 +58,27 @@ public enum NodePortAddresses: Sendable, Hashable {
         let held = host.map { list in
             Set(list.lazy.filter { !$0.isTentative && Self.canServe($0.address) }.map(\.address))
         }
+        let usual = held?.filter { !$0.isLinkLocal }
         return AddressFamily.allCases.flatMap { family -> [IPAddress] in
-            let own = (held ?? []).filter { $0.family == family }
+            let all = (usual ?? []).filter { $0.family == family }
             switch self {
             case .primary:
                 guard let first = nodeAddresses.first(where: { $0.family == family }), !first.isLoopback
-                else { return Array(own) }
-                return (held?.contains(first) ?? Self.canServe(first)) ? [first] : []
+                else { return Array(all) }
+                let isServing = usual?.contains(first) ?? (Self.canServe(first) && !first.isLinkLocal)
+                return isServing ? [first] : []
             case .networks(let networks):
                 let blocks = networks.filter { $0.family == family }
-                return own.filter { address in blocks.isEmpty || blocks.contains { $0.contains(address) } }
+                let isAll = blocks.isEmpty || blocks.contains { $0.prefixLength == 0 }
+                let chosen = (held ?? []).filter { address in
+                    blocks.contains { $0.prefixLength > 0 && $0.contains(address) }
+                }
+                return Array(isAll ? chosen.union(all) : chosen)
             }
         }.sorted()
     }
 
     private static func canServe(_ address: IPAddress) -> Bool {
-        !address.isLoopback && !address.isLinkLocal && !address.isMulticast && !address.isUnspecified
+        !address.isLoopback && !address.isMulticast && !address.isUnspecified
     }
 }

@@ -19,7 +19,8 @@ extension AddressPort: CustomStringConvertible {
 }
 
 extension AddressPort {
-    /// Parses `192.0.2.1:80` or `[2001:db8::1]:80`; nil for anything else, and for port 0.
+    /// Parses `192.0.2.1:80` or `[2001:db8::1]:80`; nil for anything else, and for port 0. Leading zeros
+    /// of IPv4 numbers are passed over, as kube-proxy does.
     public init?(_ text: String) {
         guard let colon = text.lastIndex(of: ":") else { return nil }
         let (host, digits) = (text[..<colon], text[text.index(after: colon)...])
@@ -28,7 +29,7 @@ extension AddressPort {
         // As Go's net.SplitHostPort: brackets may be around any address, and must be around one with colons.
         let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
         guard isBracketed || !host.contains(":"),
-            let address = IPAddress(isBracketed ? host.dropFirst().dropLast() : host)
+            let address = IPAddress(lenient: isBracketed ? host.dropFirst().dropLast() : host)
         else { return nil }
         self.init(address, port)
     }

@@ -12,6 +12,9 @@ public enum AddressFamily: UInt8, Sendable, Hashable, CaseIterable, Comparable {
     public var bitWidth: Int { addressLength * 8 }
 
     public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+
+    /// `IPv4`, `IPv6`: as Kubernetes writes it, too.
+    public var name: String { self == .ipv4 ? "IPv4" : "IPv6" }
 }
 
 /// An IPv4 or IPv6 address without zone, held as a number so that comparing and hashing are cheap.
@@ -46,9 +49,42 @@ public struct IPAddress: Hashable, Sendable {
         self = parsed
     }
 
-    /// Parses the same from bytes, without a String or anything else on the heap.
+    /// Parses what kube-proxy and API servers take (`netutils.ParseIPSloppy`): as above, and the numbers of IPv4
+    /// may have leading zeros, which mean nothing. `010.0.0.1` is 10.0.0.1.
+    ///
+    /// Objects from before Kubernetes 1.22 may hold such text, and are kept as they are.
+    public init?(lenient text: some StringProtocol) {
+        var string = String(text)
+        let parsed = string.withUTF8 { Self(lenientText: UnsafeRawBufferPointer($0)) }
+        guard let parsed else { return nil }
+        self = parsed
+    }
+
+    /// Parses the same from bytes; nothing goes on the heap but for IPv6 that ends in an IPv4 address.
+    public init?(lenientText text: UnsafeRawBufferPointer) {
+        if let address = Self.dottedQuad(text, isLenient: true) {
+            self.init(ipv4: address)
+            return
+        }
+        if let address = Self(text: text) {
+            self = address
+            return
+        }
+        // ::ffff:010.0.0.1
+        guard let colon = text.lastIndex(of: UInt8(ascii: ":")), text.count <= Self.longestLenientText,
+            let last = Self.dottedQuad(
+                UnsafeRawBufferPointer(rebasing: text[text.index(after: colon)...]), isLenient: true)
+        else { return nil }
+        let beginning = String(decoding: text[...colon], as: UTF8.self)
+        self.init(beginning + IPAddress(ipv4: last).description)
+    }
+
+    /// More than any number of zeros that somebody meant.
+    private static let longestLenientText = 128
+
+    /// Parses strict text from bytes, without a String or anything else on the heap.
     public init?(text: UnsafeRawBufferPointer) {
-        if let address = Self.dottedQuad(text) {
+        if let address = Self.dottedQuad(text, isLenient: false) {
             self.init(ipv4: address)
             return
         }
@@ -75,9 +111,9 @@ public struct IPAddress: Hashable, Sendable {
         }
     }
 
-    /// Four numbers of 0 to 255 without leading zeros.
-    private static func dottedQuad(_ text: UnsafeRawBufferPointer) -> UInt32? {
-        guard (7...15).contains(text.count) else { return nil }
+    /// Four numbers of 0 to 255, decimal; with leading zeros only where it is lenient.
+    private static func dottedQuad(_ text: UnsafeRawBufferPointer, isLenient: Bool) -> UInt32? {
+        guard (7...(isLenient ? longestLenientText : 15)).contains(text.count) else { return nil }
         var address: UInt32 = 0
         var part: UInt32 = 0
         var digits = 0
@@ -85,7 +121,7 @@ public struct IPAddress: Hashable, Sendable {
         for byte in text {
             switch byte {
             case UInt8(ascii: "0")...UInt8(ascii: "9"):
-                if digits > 0, part == 0 { return nil }
+                if digits > 0, part == 0, !isLenient { return nil }
                 part = part * 10 + UInt32(byte - UInt8(ascii: "0"))
                 if part > 255 { return nil }
                 digits += 1

@@ -22,6 +22,17 @@ public struct IPNetwork: Hashable, Sendable {
         self.init(address, prefixLength: length)
     }
 
+    /// Parses what kube-proxy and API servers take (`netutils.ParseCIDRSloppy`): as above, and numbers of IPv4 and
+    /// the length may have leading zeros, which mean nothing.
+    public init?(lenient text: some StringProtocol) {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 2, let address = IPAddress(lenient: parts[0]),
+            parts[1].utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
+            let length = Int(parts[1])
+        else { return nil }
+        self.init(address, prefixLength: length)
+    }
+
     public var family: AddressFamily { address.family }
 
     /// The last address of the block.

@@ -68,7 +68,7 @@ struct EndpointFields: Sendable {
             case .bytes(Number.addresses):
                 let text = try fields.lengthDelimited()
                 guard address == nil else { continue }
-                guard let parsed = IPAddress(text: text), forbidden.reason(against: parsed) == nil
+                guard let parsed = IPAddress(lenientText: text), forbidden.reason(against: parsed) == nil
                 else { return nil }
                 address = parsed
             case .bytes(Number.conditions):

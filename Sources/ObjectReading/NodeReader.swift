@@ -31,7 +31,7 @@ extension RawNode: RawObject {
             if node.podCIDRs.isEmpty, let text = reader.string(spec.podCIDR, at: one, follows),
                 !text.isEmpty
             {
-                if let network = IPNetwork(text) {
+                if let network = IPNetwork(lenient: text) {
                     node.podCIDRs = [network]
                 } else {
                     reader.report(one, "\(Text.quoted(text)) is not a CIDR", follows)
@@ -67,7 +67,7 @@ extension RawNode: RawObject {
             guard let type, type == "InternalIP" || type == "ExternalIP",
                 let text = reader.string(entry.address, at: list[index]["address"], follows)
             else { continue }
-            if let address = IPAddress(text) {
+            if let address = IPAddress(lenient: text) {
                 found[type, default: []].append(address)
             } else {
                 reader.report(

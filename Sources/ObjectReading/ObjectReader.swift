@@ -127,7 +127,7 @@ package struct ObjectReader {
         _ text: String, forbidding forbidden: ForbiddenAddresses, at path: @autoclosure () -> FieldPath,
         _ follows: String
     ) -> IPAddress? {
-        guard let address = IPAddress(text) else {
+        guard let address = IPAddress(lenient: text) else {
             report(path(), "\(Text.quoted(text)) is not an IP address", follows)
             return nil
         }
@@ -146,7 +146,7 @@ package struct ObjectReader {
         for (index, text) in list(field, of: "a CIDR", at: path, follows, each: follows) {
             let trimmed = text.trimmingPrefix(while: \.isWhitespace)
             let end = trimmed.lastIndex { !$0.isWhitespace }.map(trimmed.index(after:)) ?? trimmed.startIndex
-            if let network = IPNetwork(trimmed[..<end]) {
+            if let network = IPNetwork(lenient: trimmed[..<end]) {
                 result.append(network)
             } else {
                 report(path[index], "\(Text.quoted(text)) is not a CIDR", follows)
@@ -247,7 +247,7 @@ package struct ForbiddenAddresses {
 
     package func reason(against address: IPAddress) -> String? {
         if let family, address.family != family {
-            return "not an \(family == .ipv4 ? "IPv4" : "IPv6") address"
+            return "not an \(family.name) address"
         }
         if address.isUnspecified { return "the unspecified address" }
         if address.isLoopback { return "a loopback address" }

@@ -236,6 +236,10 @@ extension RawService {
         for (index, entry) in ingress {
             let mode = reader.string(entry.ipMode, at: path[index]["ipMode"], follows)
             if case .wrong = entry.ipMode { continue }
+            if let mode, mode != "VIP", mode != "Proxy" {
+                reader.report(
+                    path[index]["ipMode"], "\(Text.quoted(mode)) is not an IP mode (VIP or Proxy)", follows)
+            }
             guard mode == nil || mode == "VIP",
                 let text = reader.string(entry.ip, at: path[index]["ip"], follows), !text.isEmpty
             else { continue }

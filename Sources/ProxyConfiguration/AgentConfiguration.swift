@@ -168,13 +168,13 @@ extension KubeProxyConfiguration {
         case .bridgeInterface: return .bridgeInterface(detectLocal.bridgeInterface)
         case .interfaceNamePrefix: return .interfaceNamePrefix(detectLocal.interfaceNamePrefix)
         case .clusterCIDR:
-            let networks = clusterNetworks.compactMap { IPNetwork($0) }
+            let networks = clusterNetworks.compactMap { IPNetwork(lenient: $0) }
             return networks.isEmpty ? nil : .clusterCIDR(networks)
         }
     }
 
     /// `bindAddress`, where it names one: "Overrides kube-proxy's idea of what its node's primary IP is".
     fileprivate var primaryAddress: IPAddress? {
-        IPAddress(bindAddress).flatMap { $0.isUnspecified ? nil : $0 }
+        IPAddress(lenient: bindAddress).flatMap { $0.isUnspecified ? nil : $0 }
     }
 }

@@ -7,7 +7,7 @@ extension KubeProxyConfiguration {
     public func withDefaults() -> Self {
         var result = self
         result.setDefault(\.bindAddress, "0.0.0.0")
-        let isIPv4 = IPAddress(result.bindAddress)?.family == .ipv4
+        let isIPv4 = IPAddress(lenient: result.bindAddress)?.family == .ipv4
         result.setAddress(\.healthzBindAddress, isIPv4 ? "0.0.0.0" : "[::]", Self.healthzPort)
         result.setAddress(\.metricsBindAddress, isIPv4 ? "127.0.0.1" : "[::1]", Self.metricsPort)
         result.oomScoreAdj = oomScoreAdj ?? -999
@@ -64,7 +64,7 @@ extension KubeProxyConfiguration {
 extension AddressPort {
     /// `text` with a port, where it is an address without one; anything else as it is.
     static func text(_ text: String, defaultPort port: UInt16) -> String {
-        IPAddress(text).map { AddressPort($0, port).description } ?? text
+        IPAddress(lenient: text).map { AddressPort($0, port).description } ?? text
     }
 }
 

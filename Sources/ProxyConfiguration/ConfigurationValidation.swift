@@ -98,7 +98,7 @@ struct ConfigurationValidation {
     }
 
     private mutating func checkAddresses() {
-        if IPAddress(configuration.bindAddress) == nil {
+        if IPAddress(lenient: configuration.bindAddress) == nil {
             find("bindAddress", "\(Text.quoted(configuration.bindAddress)) is not an IP address")
         }
         let servers = [
@@ -118,7 +118,7 @@ struct ConfigurationValidation {
     }
 
     private mutating func checkNetworks(_ path: FieldPath, _ entries: [String]) {
-        for (index, entry) in entries.enumerated() where IPNetwork(entry) == nil {
+        for (index, entry) in entries.enumerated() where IPNetwork(lenient: entry) == nil {
             findings.append((path[index], Self.notANetwork(entry)))
         }
     }
@@ -145,7 +145,7 @@ struct ConfigurationValidation {
                 "detectLocal.interfaceNamePrefix", configuration.detectLocal.interfaceNamePrefix, mode)
         case .clusterCIDR:
             let texts = configuration.clusterNetworks
-            let networks = texts.map { IPNetwork($0) }
+            let networks = texts.map { IPNetwork(lenient: $0) }
             for (text, network) in zip(texts, networks) where network == nil {
                 find("clusterCIDR", Self.notANetwork(text))
             }

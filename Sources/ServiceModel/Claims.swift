@@ -1,42 +1,51 @@
 import IPAddressing
 import KubernetesAPI
 
-/// A virtual address and port, or a node port: what one Service only can have.
+/// A virtual address and port, or a node port in one family: what one Service only can have.
 struct Claim: Hashable {
     /// Nil for a node port.
     let address: IPAddress?
+    let family: AddressFamily
     let transport: TransportProtocol
     let port: UInt16
 
-    /// The node port of the same number.
-    var ofNode: Claim { Claim(address: nil, transport: transport, port: port) }
+    init(_ address: IPAddress, _ transport: TransportProtocol, _ port: UInt16) {
+        (self.address, family, self.transport, self.port) = (address, address.family, transport, port)
+    }
+
+    /// A node port. Its families are apart: one may be one Service's and the other another's.
+    init(nodePort port: UInt16, _ transport: TransportProtocol, _ family: AddressFamily) {
+        (address, self.family, self.transport, self.port) = (nil, family, transport, port)
+    }
+
+    /// The node port of the same number and family.
+    var ofNode: Claim { Claim(nodePort: port, transport, family) }
 
     /// The same port of an address.
-    func at(_ address: IPAddress) -> Claim { Claim(address: address, transport: transport, port: port) }
+    func at(_ address: IPAddress) -> Claim { Claim(address, transport, port) }
 
     /// What a Service asks for: nothing when this proxy doesn't serve it.
     static func all(of service: Service) -> [Claim] {
         guard service.isServedHere else { return [] }
         let addresses = Set(service.virtualAddresses.filter { service.serves($0.family) })
+        let families = AddressFamily.allCases.filter(service.serves)
         return service.ports.flatMap { port in
-            addresses.map {
-                Claim(address: $0, transport: port.transport, port: port.port)
-            }
-                + [service.hasNodePorts ? port.nodePort : nil].compactMap { $0 }.map {
-                    Claim(address: nil, transport: port.transport, port: $0)
-                }
+            let claims = addresses.map { Claim($0, port.transport, port.port) }
+            guard service.hasNodePorts, let number = port.nodePort else { return claims }
+            return claims + families.map { Claim(nodePort: number, port.transport, $0) }
         }
     }
 }
 
 /// Who asks for what, and who has it.
 ///
-/// A node port is a port of all the addresses that serve such. Where a Service asks for one of those by its own name, as
-/// an external IP that is the node's, they ask for the same.
+/// A node port is a port of all the addresses of a family that serve such. Where a Service asks for one of those by its
+/// own name, as an external IP that is the node's, they ask for the same.
 struct Claims: Sendable {
     private var claimants: [Claim: [ObjectName]] = [:]
     private var nodeAddresses: Set<IPAddress> = []
-    /// By node port: the node's addresses of which that port is asked for, whether anyone asks for the node port or not.
+    /// By node port: the node's addresses of its family of which that port is asked for, whether anyone asks for the
+    /// node port or not.
     private var askedOfNode: [Claim: Set<IPAddress>] = [:]
 
     /// - Returns: the others who ask for something of it.
@@ -109,15 +118,11 @@ struct Claims: Sendable {
     /// The oldest of those who ask for it; by name when they are of one age or tell none. Of a node port, it may lack
     /// some of the node's addresses: see `addresses(askedAt:)`.
     ///
-    /// - Parameters:
-    ///   - age: when a Service was made; nil when unknown.
-    ///   - serves: whether a Service is there in a family.
-    func holder(
-        of claim: Claim, age: (ObjectName) -> Int64?, serves: (ObjectName, AddressFamily) -> Bool
-    ) -> ObjectName? {
+    /// - Parameter age: when a Service was made; nil when unknown.
+    func holder(of claim: Claim, age: (ObjectName) -> Int64?) -> ObjectName? {
         var names = claimants[claim] ?? []
         if let address = claim.address, nodeAddresses.contains(address) {
-            names += (claimants[claim.ofNode] ?? []).filter { serves($0, address.family) }
+            names += claimants[claim.ofNode] ?? []
         }
         if names.count <= 1 { return names.first }
         return names.min { a, b in (age(a) ?? .max, a) < (age(b) ?? .max, b) }

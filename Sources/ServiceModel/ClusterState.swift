@@ -15,6 +15,7 @@ public struct ClusterState: Sendable {
     private var nodes: [String: Node] = [:]
     private var serviceCIDRs: [String: ServiceCIDR] = [:]
     private var claims = Claims()
+    private var nodeAddresses: [AddressFamily: IPAddress] = [:]
     private var dirty: Set<ObjectName> = []
 
     public init(nodeName: String) {
@@ -67,12 +68,20 @@ public struct ClusterState: Sendable {
 
     private mutating func changeNode(_ name: String, to node: Node?) {
         let zoneBefore = zone
-        let addressesBefore = AddressFamily.allCases.map(nodeAddress)
         nodes[name] = node
         if zone != zoneBefore { dirty.formUnion(services.keys) }
-        if AddressFamily.allCases.map(nodeAddress) != addressesBefore {
-            dirty.formUnion(services.values.filter { $0.sourceRanges != nil }.map(\.name))
-        }
+    }
+
+    /// Takes this node's own addresses, the primary one of each family first: where one is in a source range, load
+    /// balancer addresses are let in (statement 20).
+    ///
+    /// Not simply those of the Node object: the operator's `bindAddress` goes before them, and without a Node is all
+    /// there is.
+    public mutating func change(nodeAddresses addresses: [IPAddress]) {
+        let primary = Dictionary(addresses.map { ($0.family, $0) }, uniquingKeysWith: { first, _ in first })
+        guard primary != nodeAddresses else { return }
+        nodeAddresses = primary
+        dirty.formUnion(services.values.filter { $0.sourceRanges != nil }.map(\.name))
     }
 
     /// Takes all of this node's addresses that serve node ports: a Service can ask for one of them by itself.
@@ -107,11 +116,6 @@ public struct ClusterState: Sendable {
     /// This node's zone; nil when unknown.
     private var zone: String? { nodes[nodeName]?.zone }
 
-    /// This node's own address of a family; nil when unknown.
-    private func nodeAddress(_ family: AddressFamily) -> IPAddress? {
-        nodes[nodeName]?.addresses.first { $0.family == family }
-    }
-
     /// The networks that ServiceCIDR objects name, in ascending order, each once.
     public var serviceNetworks: [IPNetwork] {
         Set(serviceCIDRs.values.flatMap(\.networks)).sorted {
@@ -131,26 +135,24 @@ public struct ClusterState: Sendable {
         }
         guard service.isServedHere else { return (nil, []) }
         var plan = ServicePlan(name: name, clusterIPs: service.clusterIPs)
-        var problems: [ObjectProblem] = []
-        var taken: [Claim: Int] = [:]
+        var selection = FrontendSelection(of: service, in: self)
         let own = slices[name].map { $0.values.sorted { $0.name < $1.name } } ?? []
         var local: [AddressFamily: Set<IPAddress>] = [:]
         for (index, port) in service.ports.enumerated() {
-            let frontends = frontends(of: service, port, at: index, &taken, &problems)
+            let frontends = selection.frontends(of: port, at: index)
             for family in AddressFamily.allCases {
-                let frontends = frontends.filter { $0.address == nil || $0.address?.family == family }
-                guard service.serves(family), !frontends.isEmpty else { continue }
-                let selection = EndpointSelection(
+                guard let frontends = frontends[family] else { continue }
+                let endpoints = EndpointSelection(
                     slices: own, family: family, portName: port.name, transport: port.transport,
                     nodeName: nodeName, zone: zone)
-                local[family, default: []].formUnion(selection.localReady.map(\.target.address))
+                local[family, default: []].formUnion(endpoints.localReady.map(\.target.address))
                 plan.ports.append(
                     PortPlan(
                         id: ServicePortID(service: name, transport: port.transport, port: port.name),
-                        family: family, frontends: frontends, cluster: selection.outcome(.cluster),
-                        local: frontends.contains { $0.policy == .local } ? selection.outcome(.local) : nil,
+                        family: family, frontends: frontends, cluster: endpoints.outcome(.cluster),
+                        local: frontends.contains { $0.policy == .local } ? endpoints.outcome(.local) : nil,
                         affinityTimeout: service.affinityTimeout,
-                        serving: port.transport == .udp ? selection.serving : []))
+                        serving: port.transport == .udp ? endpoints.serving : []))
             }
         }
         if service.kind == .loadBalancer, service.externalTrafficPolicy == .local {
@@ -158,56 +160,18 @@ public struct ClusterState: Sendable {
             // A pod of a dual-stack cluster has an address of each family, and is one.
             plan.localEndpoints = local.values.map(\.count).max() ?? 0
         }
-        return (plan, problems)
+        return (plan, selection.problems)
     }
 
-    private func holder(of claim: Claim) -> ObjectName? {
-        claims.holder(
-            of: claim, age: { services[$0]?.created }, serves: { services[$0]?.serves($1) ?? false })
-    }
+    /// The Service that has what several may ask for.
+    func holder(of claim: Claim) -> ObjectName? { claims.holder(of: claim) { services[$0]?.created } }
 
-    /// Where one port can be addressed to, without what another Service or, by index, another port of this one has.
-    private func frontends(
-        of service: Service, _ port: Service.Port, at index: Int, _ taken: inout [Claim: Int],
-        _ problems: inout [ObjectProblem]
-    ) -> [Frontend] {
-        var result: [Frontend] = []
-        var seen: Set<IPAddress?> = []
-        func add(_ kind: Frontend.Kind, _ address: IPAddress?, _ number: UInt16, field: String) {
-            guard seen.insert(address).inserted else { return }
-            let claim = Claim(address: address, transport: port.transport, port: number)
-            func refuse(_ owner: String, at part: IPAddress? = nil) {
-                let what =
-                    address.map { "\(AddressPort($0, number))" } ?? "node port \(number)"
-                    + (part.map { " at \($0)" } ?? "")
-                problems.append(
-                    ObjectProblem(
-                        subject: .object(.service(service.name)), field: field,
-                        message: "\(what)/\(port.transport) belongs to \(owner); not served for this one"))
-            }
-            if let holder = holder(of: claim), holder != service.name { return refuse("Service \(holder)") }
-            if let first = taken[claim] { return refuse("spec.ports[\(first)]") }
-            taken[claim] = index
-            for part in claims.addresses(askedAt: claim) where service.serves(part.family) {
-                guard let holder = holder(of: claim.at(part)), holder != service.name else { continue }
-                refuse("Service \(holder)", at: part)
-            }
-            let policy = kind == .clusterIP ? service.internalTrafficPolicy : service.externalTrafficPolicy
-            result.append(Frontend(kind, address, port: number, policy: policy))
-        }
-        for address in service.clusterIPs { add(.clusterIP, address, port.port, field: "spec.clusterIP") }
-        if service.kind == .loadBalancer {
-            for address in service.loadBalancerIPs {
-                let sources = service.sources(address.family, nodeAddress: nodeAddress(address.family))
-                add(.loadBalancer(sources: sources), address, port.port, field: "status.loadBalancer.ingress")
-            }
-        }
-        // After the load balancer addresses: one that is both stays guarded.
-        for address in service.externalIPs { add(.externalIP, address, port.port, field: "spec.externalIPs") }
-        if let number = port.nodePort, service.hasNodePorts {
-            add(.nodePort, nil, number, field: "spec.ports[\(index)].nodePort")
-        }
-        return result
+    /// The node's addresses of which somebody asks for a node port's port.
+    func addresses(askedAt nodePort: Claim) -> [IPAddress] { claims.addresses(askedAt: nodePort) }
+
+    /// Statement 20: who may use the load balancer addresses of a Service in a family; nil: everybody.
+    func sources(of service: Service, _ family: AddressFamily) -> [IPNetwork]? {
+        service.sources(family, nodeAddress: nodeAddresses[family])
     }
 
     private static func orphan(_ slice: ObjectName, of service: ObjectName) -> ObjectProblem {

@@ -16,13 +16,25 @@ struct EndpointSelection {
 
         /// What statement 7 falls back to.
         var isServingTerminating: Bool { isServing && isTerminating }
+
+        /// Whether it counts rather than another entry for the same ip:port (statement 4): the one that doesn't
+        /// terminate; of two alike the one that more may be sent to.
+        func counts(before other: Candidate) -> Bool {
+            if isTerminating != other.isTerminating { return !isTerminating }
+            if isReady != other.isReady { return isReady }
+            if isServing != other.isServing { return isServing }
+            return isLocal && !other.isLocal
+        }
     }
 
     private(set) var candidates: [Candidate] = []
     private let nodeName: String
     private let zone: String?
 
-    /// Joins on (name, protocol); the same ip:port in several slices counts once, a non-terminating one wins.
+    /// Joins on (name, protocol); the same ip:port in several slices counts once, a non-terminating one wins, then a
+    /// ready one, then one that is on this node.
+    ///
+    /// While an endpoint moves between slices both may have it, and one of them may be out of date.
     ///
     /// - Parameter zone: this node's, nil when unknown.
     init(
@@ -44,9 +56,7 @@ struct EndpointSelection {
                         isHairpin: isLocal || endpoint.nodeName == nil, zoneHints: endpoint.zoneHints,
                         nodeHints: endpoint.nodeHints)
                     if let position = positions[candidate.target] {
-                        if candidates[position].isTerminating, !candidate.isTerminating {
-                            candidates[position] = candidate
-                        }
+                        if candidate.counts(before: candidates[position]) { candidates[position] = candidate }
                     } else {
                         positions[candidate.target] = candidates.count
                         candidates.append(candidate)

@@ -40,7 +40,7 @@ enum HealthAnswers {
         fields.append(#""healthy":\#(report.isHealthy)"#)
         let families = AddressFamily.allCases.compactMap { family in
             report.families[family].map { one in
-                let name = family == .ipv4 ? "IPv4" : "IPv6"
+                let name = family.name
                 return #""\#(name)":{"lastUpdated":\#(time(one.lastUpdated)),"healthy":\#(one.isHealthy)}"#
             }
         }

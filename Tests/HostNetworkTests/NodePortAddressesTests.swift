@@ -86,11 +86,27 @@ struct NodePortAddressesTests {
         #expect(try chosen == addresses("10.0.0.1", "2001:db8::10", "fd00::10"))
     }
 
-    @Test("blocks never choose loopback, link-local or unusable addresses")
+    @Test("blocks never choose loopback or unusable addresses")
     func allNetworks() throws {
-        let setting = try NodePortAddresses.parse(["0.0.0.0/0", "::/0", "127.0.0.0/8", "fe80::/10"])
+        let setting = try NodePortAddresses.parse(["0.0.0.0/0", "::/0", "127.0.0.0/8", "::1/128", "fd00::/8"])
         let chosen = setting.select(nodeAddresses: try addresses("192.0.2.10"), host: try someHost())
         #expect(try chosen == addresses("10.0.0.1", "192.0.2.10", "2001:db8::10", "fd00::10"))
+    }
+
+    @Test("link-local addresses serve where a block singles them out")
+    func linkLocal() throws {
+        let host = try someHost()
+        func chosen(_ texts: String...) throws -> [IPAddress] {
+            try NodePortAddresses.parse(texts).select(nodeAddresses: [], host: host)
+        }
+        #expect(try chosen("169.254.0.0/24", "fe80::/10") == addresses("169.254.0.9", "fe80::1"))
+        #expect(try chosen("169.254.0.9/32", "fd00::/8") == addresses("169.254.0.9", "fd00::10"))
+        #expect(try chosen("169.254.20.0/24", "fd00::/8") == addresses("fd00::10"))
+        // A block of all says no more than none does.
+        #expect(try chosen("0.0.0.0/0", "fd00::/8") == addresses("10.0.0.1", "192.0.2.10", "fd00::10"))
+        #expect(
+            try chosen("0.0.0.0/0", "169.254.0.0/16", "fd00::/8")
+                == addresses("10.0.0.1", "169.254.0.9", "192.0.2.10", "fd00::10"))
     }
 
     @Test("an address on two interfaces counts once")

@@ -24,7 +24,51 @@ struct IPAddressTests {
         #expect(IPAddress(text) == nil)
     }
 
-    @Test("any text is the address that inet_pton(3) sees in it")
+    @Test(
+        "lenient text has leading zeros that mean nothing, and strict text has none",
+        arguments: [
+            ("010.096.000.010", "10.96.0.10"), ("10.0.0.01", "10.0.0.1"), ("00000010.0.0.255", "10.0.0.255"),
+            ("000.00.0.0", "0.0.0.0"), ("::ffff:010.0.0.08", "10.0.0.8"),
+            ("64:ff9b::010.0.0.8", "64:ff9b::a00:8"),
+        ])
+    func lenient(text: String, canonical: String) {
+        #expect(IPAddress(text) == nil)
+        #expect(IPAddress(lenient: text)?.description == canonical)
+    }
+
+    @Test(
+        "what isn't an address is refused however lenient",
+        arguments: [
+            "", "010.0.0", "010.0.0.0256", "010.0.0.0.1", "0x10.0.0.1", "010.0.0.1 ", "010.0.0.-1",
+            "010..0.1",
+            "::1:010.0.0.256", "1:2:3:4:5:6:7:010.0.0.1", "::010.0.0.1:1", "010.0.0.1::", "08",
+            "fe80::1%eth0",
+            "\(String(repeating: "0", count: 1000))10.0.0.1",
+        ])
+    func refusedLeniently(text: String) {
+        #expect(IPAddress(lenient: text) == nil)
+    }
+
+    @Test(
+        "a lenient network has leading zeros that mean nothing",
+        arguments: [
+            ("010.0.0.0/8", "10.0.0.0/8"), ("10.0.0.0/08", "10.0.0.0/8"), ("010.010.1.1/016", "10.10.0.0/16"),
+            ("0.0.0.0/00", "0.0.0.0/0"), ("fd00::/064", "fd00::/64"), ("10.0.0.0/8", "10.0.0.0/8"),
+        ])
+    func lenientNetwork(text: String, canonical: String) {
+        #expect(IPNetwork(lenient: text)?.description == canonical)
+    }
+
+    @Test(
+        "lengths that don't fit are refused however lenient",
+        arguments: [
+            "010.0.0.0/033", "::/0129", "010.0.0.0/-1", "010.0.0.0/+8", "010.0.0.0", "10.0.0.0/", "/8",
+        ])
+    func badLenientNetworks(text: String) {
+        #expect(IPNetwork(lenient: text) == nil)
+    }
+
+    @Test("any text is the address that inet_pton(3) sees in it, and what is lenient sees the same")
     func random() {
         let seed = UInt64.random(in: 0...UInt64.max)
         var random = SeededGenerator(seed: seed)
@@ -44,7 +88,9 @@ struct IPAddressTests {
                 if let address = expected, address.high == 0, address.low >> 32 == 0xffff { continue }
             }
             #expect(IPAddress(text) == expected, "seed \(seed): \(text)")
-            if expected != nil { addressCount += 1 }
+            guard let expected else { continue }
+            #expect(IPAddress(lenient: text) == expected, "seed \(seed): \(text)")
+            addressCount += 1
         }
         #expect(addressCount > 100, "seed \(seed)")
     }

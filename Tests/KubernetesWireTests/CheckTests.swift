@@ -74,6 +74,35 @@ struct CheckTests {
         }
     }
 
+    @Test(
+        "IPv4 numbers with leading zeros, which old API servers let in, are decimal",
+        arguments: BodyEncoding.allCases)
+    func leadingZeros(encoding: BodyEncoding) throws {
+        let object = try service(
+            encoding,
+            [
+                WireField(3, "clusterIP", "010.096.000.010"), WireField(5, "externalIPs", ["192.0.2.01"]),
+                WireField(9, "loadBalancerSourceRanges", ["010.0.0.0/8"]),
+            ])
+        #expect(object.problems == [])
+        guard case .service(let service) = object.object else {
+            Issue.record("\(object)")
+            return
+        }
+        #expect(service.clusterIPs == [try ip("10.96.0.10")])
+        #expect(service.externalIPs == [try ip("192.0.2.1")])
+        #expect(service.sourceRanges?.map(\.description) == ["10.0.0.0/8"])
+        let endpoints = try Fixture.endpointSlice(
+            endpoints: [.message([WireField(1, "addresses", ["010.244.0.1"])])]
+        ).decoded(.endpointSlices, encoding)
+        #expect(endpoints.problems == [])
+        guard case .endpointSlice(let slice) = endpoints.object else {
+            Issue.record("\(endpoints)")
+            return
+        }
+        #expect(slice.endpoints.map(\.address) == [try ip("10.244.0.1")])
+    }
+
     @Test("a refused object is named with what is wrong", arguments: BodyEncoding.allCases)
     func refused(encoding: BodyEncoding) throws {
         let object = try service(encoding, [WireField(3, "clusterIP", "10.0.0.300")])

@@ -298,6 +298,11 @@ private let serviceFaults: [Fault] = [
         "external IP that is none", serviceYAML(spec: "  externalIPs: [a]\n"),
         "f.yaml:7: \(web)spec.externalIPs[0]: \"a\" is not an IP address; this address is not served"),
     Fault(
+        "IP mode that nobody knows",
+        serviceYAML(tail: "status:\n  loadBalancer:\n    ingress:\n    - {ip: 192.0.2.1, ipMode: vip}\n"),
+        "f.yaml:12: \(web)status.loadBalancer.ingress[0].ipMode: \"vip\" is not an IP mode (VIP or Proxy); "
+            + "this address is not served"),
+    Fault(
         "source range that is none", serviceYAML(spec: "  loadBalancerSourceRanges: [10.0.0.0/33]\n"),
         "f.yaml:7: \(web)spec.loadBalancerSourceRanges[0]: \"10.0.0.0/33\" is not a CIDR; "
             + "this range lets nobody in"),

@@ -71,6 +71,56 @@ struct ParserTests {
             ])
     }
 
+    @Test("IPv4 numbers with leading zeros are decimal, in every address and block that an object has")
+    func leadingZeros() throws {
+        func objects(_ zeros: Bool) -> ParsedManifest {
+            let text = """
+                apiVersion: v1
+                kind: Service
+                metadata: {name: web}
+                spec:
+                  type: LoadBalancer
+                  clusterIP: @10.@96.@00.@10
+                  clusterIPs: [@10.@96.@00.@10]
+                  ports: [{port: 80}]
+                  externalIPs: [203.0.113.@10]
+                  loadBalancerSourceRanges: ["@10.0.0.0/@8"]
+                status: {loadBalancer: {ingress: [{ip: 203.0.113.@11}]}}
+                ---
+                apiVersion: discovery.k8s.io/v1
+                kind: EndpointSlice
+                metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+                addressType: IPv4
+                endpoints: [{addresses: [@10.244.0.1]}]
+                ports: [{name: '', port: 8080}]
+                ---
+                apiVersion: v1
+                kind: Endpoints
+                metadata: {name: web}
+                subsets: [{addresses: [{ip: @10.244.0.2}], ports: [{port: 8080}]}]
+                ---
+                apiVersion: v1
+                kind: Node
+                metadata: {name: node-1}
+                spec: {podCIDR: "@10.244.0.0/24", podCIDRs: ["@10.244.0.0/24"]}
+                status: {addresses: [{type: InternalIP, address: 192.@88.2.1}]}
+                ---
+                {apiVersion: v1, kind: Node, metadata: {name: node-2}, spec: {podCIDR: "@10.245.0.0/24"}}
+                ---
+                apiVersion: networking.k8s.io/v1
+                kind: ServiceCIDR
+                metadata: {name: kubernetes}
+                spec: {cidrs: ["@10.@96.0.0/16"]}
+                """
+            return parse(text.replacing("@", with: zeros ? "0" : ""))
+        }
+        let parsed = objects(true)
+        #expect(parsed.problems.map(\.description) == [])
+        #expect(parsed.services.first?.clusterIPs == [try ip("10.96.0.10")])
+        #expect(parsed.objects.count == 6)
+        #expect(parsed.objects == objects(false).objects)
+    }
+
     @Test("affinity without a timeout lasts three hours")
     func affinityDefault() {
         let spec = "  ports: [{port: 80}]\n  sessionAffinity: ClientIP\n"

@@ -3,6 +3,7 @@ import HostNetwork
 import IPAddressing
 import KubernetesAPI
 import Manifests
+import Oracle
 import PacketSimulator
 import Testing
 
@@ -103,13 +104,17 @@ struct AddressStatementTests {
             status:
               loadBalancer:
                 ingress: [{ip: 203.0.0.1}, {ip: 203.0.0.2, ipMode: VIP}, {ip: 203.0.0.3, ipMode: Proxy},
-                  {hostname: lb.example.org}]
+                  {hostname: lb.example.org}, {ip: 203.0.0.4, ipMode: Tunnel}, {ip: 203.0.0.5, ipMode: ''}]
             """
-        let objects = ManifestParser.parse(text, source: "web.yaml").objects
-        var node = CompiledNode(objects + [.endpointSlice(Small.slice([Small.here()]))])
+        let parsed = ManifestParser.parse(text, source: "web.yaml")
+        let modes = [4, 5].map { "status.loadBalancer.ingress[\($0)].ipMode" }
+        #expect(parsed.problems.map(\.field) == modes)
+        var node = CompiledNode(parsed.objects + [.endpointSlice(Small.slice([Small.here()]))])
         #expect(node.fate(from: .outside, to: ip("203.0.0.1")).endpoint == Small.podHere)
         #expect(node.fate(from: .outside, to: ip("203.0.0.2")).endpoint == Small.podHere)
-        #expect(node.fate(from: .outside, to: ip("203.0.0.3")).isUntouched)
+        for number in 3...5 {
+            #expect(node.fate(from: .outside, to: ip("203.0.0.\(number)")).isUntouched, "\(number)")
+        }
     }
 
     @Test("statement 20: source ranges guard the load balancer addresses and nothing else")
@@ -155,6 +160,32 @@ struct AddressStatementTests {
         node.change([.node(Ground.clusterNode)])
         #expect(node.fate(from: .host, client: own, to: own).endpoint == Small.podHere)
         #expect(node.isInStep)
+    }
+
+    @Test(
+        "statement 20: the node's own address is the operator's word for it, with and without a Node object")
+    func bindAddress() {
+        let service = Small.service { $0.sourceRanges = [network("198.51.100.0/24")] }
+        let slice = Small.slice([Small.here()])
+        let own = Small.loadBalancerIP
+        let question = Question(.tcp, .host, from: own, to: AddressPort(own, 80))
+        for bindAddress in [nil, ip("198.51.100.1"), ip("198.51.99.1"), ip("2001:db8:51::1")] {
+            for clusterNode in [Ground.clusterNode, nil] {
+                var node = CompiledNode(
+                    Small.objects([service], [slice]),
+                    settings: ProxySettings(nodeName: Ground.nodeName, primaryAddress: bindAddress),
+                    node: clusterNode)
+                let oracle = Oracle(
+                    services: [service], slices: [slice], serviceNetworks: Ground.services,
+                    proxy: Oracle.Proxy(
+                        node: clusterNode ?? KubernetesAPI.Node(name: Ground.nodeName),
+                        bindAddress: bindAddress,
+                        nodePortAddresses: []))
+                let isAdmitted = bindAddress == ip("198.51.100.1")
+                #expect((oracle.answer(question).fate != .dropped) == isAdmitted)
+                #expect((node.fate(from: .host, client: own, to: own).endpoint != nil) == isAdmitted)
+            }
+        }
     }
 
     @Test("statement 20: ranges of which none can be read keep everybody out, and are reported")
@@ -223,6 +254,14 @@ struct AddressStatementTests {
         var chosen = CompiledNode(objects, nodePorts: .networks([network("192.0.2.64/26")]))
         #expect(chosen.fate(from: .outside, to: Small.nodeAddress, Small.nodePort).isUntouched)
         #expect(chosen.fate(from: .outside, to: second, Small.nodePort).endpoint != nil)
+        let linkLocal = ip("169.254.20.10")
+        for (block, isServing) in [("169.254.20.0/24", true), ("0.0.0.0/0", false)] {
+            var node = CompiledNode(
+                objects, nodePorts: .networks([network(block)]),
+                hostAddresses: Ground.simulatorNode.addresses + [linkLocal])
+            #expect(
+                (node.fate(from: .outside, to: linkLocal, Small.nodePort).endpoint != nil) == isServing)
+        }
         var all = CompiledNode(
             objects, nodePorts: .networks([network("fd00::/8")]),
             hostAddresses: Ground.simulatorNode.addresses + [ip("127.0.0.1")])

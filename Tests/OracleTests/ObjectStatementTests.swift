@@ -1,6 +1,7 @@
 import IPAddressing
 import KubernetesAPI
 import Manifests
+import Oracle
 import PacketSimulator
 import Testing
 
@@ -126,6 +127,45 @@ struct ObjectStatementTests {
             #expect(Set(reached) == [pod.address, other.address])
             #expect(reached[0] == reached[2])
         }
+    }
+
+    @Test("statement 4: whichever slices have an endpoint and however, it is what the oracle makes of it")
+    func unequalDuplicates() {
+        let entries = (0..<16).map { bits in
+            Endpoint(
+                address: Small.podHere, isReady: bits & 1 != 0, isServing: bits & 2 != 0,
+                isTerminating: bits & 4 != 0, nodeName: bits & 8 != 0 ? Ground.nodeName : "n2")
+        }
+        var fates: Set<Answer.Fate> = []
+        for policy in [Service.TrafficPolicy.cluster, .local] {
+            let service = Small.service { $0.internalTrafficPolicy = policy }
+            var node = CompiledNode(Small.objects([service], []))
+            for first in entries {
+                for second in entries {
+                    let slices = [Small.slice([first], number: 0), Small.slice([second], number: 1)]
+                    node.change(slices.map { .endpointSlice($0) })
+                    let client = SourceKind.podHere.client
+                    let destination = AddressPort(Small.clusterIP, 80)
+                    let answer = Oracle(
+                        services: [service], slices: slices, serviceNetworks: Ground.services,
+                        proxy: Oracle.Proxy(node: Ground.clusterNode, nodePortAddresses: [])
+                    ).answer(
+                        Question(
+                            .tcp, SourceKind.podHere.sender, from: client, to: destination))
+                    fates.insert(answer.fate)
+                    let fate = node.fate(to: Small.clusterIP)
+                    let isAsExpected =
+                        switch answer.fate {
+                        case .oneOf: fate.endpoint == Small.podHere
+                        case .refused: fate.isRefused
+                        case .dropped: fate == .dropped
+                        case .untouched: false
+                        }
+                    #expect(isAsExpected, "\(policy): \(first), \(second)")
+                }
+            }
+        }
+        #expect(fates.count == 3, "each fate must have been")
     }
 
     @Test("statement 5: local is what is on the node of this name")

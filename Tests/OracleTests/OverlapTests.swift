@@ -221,6 +221,54 @@ struct OverlapTests {
         #expect(node.isInStep)
     }
 
+    @Test(
+        "one node port for an IPv4 and an IPv6 Service: both have it, and one that is in both families what is left"
+    )
+    func nodePortByFamily() {
+        let nodeIPv6 = Ground.of(.ipv6, Ground.primaryAddresses)
+        let pods = [ip("fd00:10:16::1"), ip("fd00:10:16::2")]
+        func exposed(_ name: String, _ created: Int64, _ addresses: String...) -> Service {
+            Small.service(name) {
+                ($0.created, $0.clusterIPs) = (created, addresses.map(ip))
+                ($0.externalIPs, $0.loadBalancerIPs) = ([], [])
+            }
+        }
+        func slice(_ service: String, _ pod: IPAddress) -> EndpointSlice {
+            EndpointSlice(
+                name: Small.name("\(service)-ipv6"), service: Small.name(service), family: .ipv6,
+                endpoints: [Small.here(pod)], ports: [.init(port: 8080)])
+        }
+        let four = exposed("four", 1, "10.96.0.20")
+        let six = exposed("six", 2, "fd00:96::21")
+        let both = exposed("both", 3, "10.96.0.22", "fd00:96::22")
+        let client = SourceKind.outside.address(7, .ipv6)
+        for order in [[four, six, both], [both, six, four]] {
+            var node = CompiledNode(
+                Small.objects(
+                    [],
+                    [
+                        Small.slice([Small.here(Self.first)], of: "four"), slice("six", pods[0]),
+                        Small.slice([Small.here(Self.second)], of: "both"), slice("both", pods[1]),
+                    ]))
+            for service in order { node.change([.service(service)]) }
+            func reached() -> [IPAddress?] {
+                [
+                    node.fate(from: .outside, to: Small.nodeAddress, Small.nodePort).endpoint,
+                    node.fate(from: .outside, client: client, to: nodeIPv6, Small.nodePort).endpoint,
+                ]
+            }
+            #expect(reached() == [Self.first, pods[0]])
+            #expect(Self.loses(node, "default/both"), "\(node.problems)")
+            #expect(node.problems.count == 2)
+            node.change([], removing: [.service(six.name)])
+            #expect(reached() == [Self.first, pods[1]])
+            node.change([.service(six)], removing: [.service(four.name)])
+            #expect(reached() == [Self.second, pods[0]])
+            #expect(node.isInStep)
+            #expect(node.differenceToFresh.isEmpty)
+        }
+    }
+
     @Test("an external IP that is another's cluster IP and port, of an older Service: that one has it")
     func externalIsClusterIPOfYounger() {
         var node = Self.node(

@@ -71,6 +71,34 @@ import Testing
         #expect(agent.featureGates == ["ContextualLogging": true, "TopologyAwareHints": false])
     }
 
+    @Test("IPv4 numbers with leading zeros are decimal in flags and files, as for kube-proxy")
+    func leadingZeros() throws {
+        let text = """
+            apiVersion: kubeproxy.config.k8s.io/v1alpha1
+            kind: KubeProxyConfiguration
+            bindAddress: 192.000.2.07
+            clusterCIDR: 010.0.0.0/08
+            nodePortAddresses: [192.0.02.0/24]
+            healthzBindAddress: 127.0.0.01:10256
+            metricsBindAddress: 127.0.0.01
+            """
+        let flags = [
+            "--bind-address=192.000.2.07", "--cluster-cidr=010.0.0.0/08",
+            "--nodeport-addresses=192.0.02.0/24",
+            "--healthz-bind-address=127.0.0.01:10256", "--metrics-bind-address=127.0.0.01",
+        ]
+        let given = try KubeProxyOptions.parse(CommandLineForms.normalized(flags)).settings
+        for agent in [
+            try agent(text), try AgentConfiguration(given.configuration, hostName: { "host" }),
+        ] {
+            #expect(agent.proxy.primaryAddress == IPAddress("192.0.2.7"))
+            #expect(agent.proxy.localMode == .clusterCIDR([try network("10.0.0.0/8")]))
+            #expect(agent.proxy.nodePortAddresses == .networks([try network("192.0.2.0/24")]))
+            #expect(agent.healthzAddress?.description == "127.0.0.1:10256")
+            #expect(agent.metricsAddress?.description == "127.0.0.1:10249")
+        }
+    }
+
     @Test("what has no effect is told once each, with what is done instead")
     func notices() throws {
         let notices = try agent(ConfigurationText.full).notices

@@ -62,6 +62,38 @@ struct EndpointChoiceTests {
         #expect(outcomes.count == (isLocalPolicy ? 5 : 4))
     }
 
+    @Test(
+        "statement 4: of an endpoint in several slices the one counts that lives, then is ready, then is local",
+        arguments: [Service.TrafficPolicy.cluster, .local], [false, true])
+    func duplicates(policy: Service.TrafficPolicy, isReversed: Bool) {
+        /// What becomes of an endpoint that two slices have, in whichever of them stands which.
+        func fate(_ a: EndpointSlice.Endpoint, _ b: EndpointSlice.Endpoint) -> String {
+            let (first, second) = isReversed ? (b, a) : (a, b)
+            return ClusterState(
+                [service("web", "10.96.0.1", policy: policy)],
+                [slice("a", of: "web", first), slice("b", of: "web", second)]
+            ).fate("web")
+        }
+        let address = "10.244.0.1"
+        func entry(
+            ready: Bool = true, serving: Bool = true, terminating: Bool = false, on node: String = "node"
+        ) -> EndpointSlice.Endpoint {
+            endpoint(address, ready: ready, serving: serving, terminating: terminating, on: node)
+        }
+        let served = "\(address):8080"
+        #expect(fate(entry(), entry(ready: false)) == served)
+        #expect(fate(entry(), entry(on: "other")) == served)
+        #expect(fate(entry(ready: false, terminating: true), entry(ready: false)) == "refused")
+        #expect(
+            fate(
+                entry(ready: false, terminating: true), entry(ready: false, serving: false, terminating: true)
+            )
+                == served)
+        // Ready goes before local.
+        #expect(
+            fate(entry(ready: false), entry(on: "other")) == (policy == .local ? "dropped" : served))
+    }
+
     @Test("an endpoint without a node is local to none")
     func noNode() {
         let state = ClusterState(

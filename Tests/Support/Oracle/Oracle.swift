@@ -16,16 +16,20 @@ public struct Oracle: Sendable {
     /// What the operator decided and what the host is.
     public struct Proxy: Sendable {
         public var node: Node
+        /// `bindAddress`: the node's own address of its family, whatever the Node says.
+        public var bindAddress: IPAddress?
         public var localMode: LocalMode?
         public var masqueradeAll: Bool
         /// The addresses that serve node ports; loopback never does (22).
         public var nodePortAddresses: Set<IPAddress>
 
         public init(
-            node: Node, localMode: LocalMode? = nil, masqueradeAll: Bool = false,
+            node: Node, bindAddress: IPAddress? = nil, localMode: LocalMode? = nil,
+            masqueradeAll: Bool = false,
             nodePortAddresses: Set<IPAddress>
         ) {
             self.node = node
+            self.bindAddress = bindAddress
             self.localMode = localMode
             self.masqueradeAll = masqueradeAll
             self.nodePortAddresses = nodePortAddresses
@@ -160,9 +164,8 @@ public struct Oracle: Sendable {
         if ranges.isEmpty { return false }
         let own = ranges.filter { $0.family == source.family }
         if own.isEmpty || own.contains(where: { $0.prefixLength == 0 || $0.contains(source) }) { return true }
-        guard let node = proxy.node.addresses.first(where: { $0.family == source.family }) else {
-            return false
-        }
+        let known = [proxy.bindAddress].compactMap { $0 } + proxy.node.addresses
+        guard let node = known.first(where: { $0.family == source.family }) else { return false }
         return service.loadBalancerIPs.contains(source) && own.contains { $0.contains(node) }
     }
 
@@ -178,12 +181,18 @@ public struct Oracle: Sendable {
             where port.name == claim.port.name && port.transport == claim.port.transport {
                 for endpoint in slice.endpoints where endpoint.address.family == family {
                     let target = AddressPort(endpoint.address, port.port)
-                    if let other = result[target], !other.isTerminating { continue }
+                    if let other = result[target], merit(other) >= merit(endpoint) { continue }
                     result[target] = endpoint
                 }
             }
         }
         return result
+    }
+
+    /// Of entries for one ip:port the one with the most counts: not terminating, then ready, serving, local.
+    private func merit(_ endpoint: EndpointSlice.Endpoint) -> Int {
+        (endpoint.isTerminating ? 0 : 8) + (endpoint.isReady ? 4 : 0) + (endpoint.isServing ? 2 : 0)
+            + (endpoint.nodeName == proxy.node.name ? 1 : 0)
     }
 
     private func isEnding(_ endpoint: EndpointSlice.Endpoint) -> Bool {
