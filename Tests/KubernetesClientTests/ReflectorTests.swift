@@ -290,10 +290,19 @@ struct ReflectorTests {
         #expect(harness.told() == ["a"])
     }
 
-    @Test("a 404 that isn't the API server's own is a failure like others")
-    func strange404() {
+    @Test("a 404 in plain text, as for a version of the API that isn't served, is no other")
+    func plain404() {
         var harness = Harness(.serviceCIDRs)
         harness.refuse(404)
+        #expect(harness.told() == ["complete"])
+        #expect(harness.reflector.takeNotes() == [.absent])
+    }
+
+    @Test("a 404 of another kind is a failure like others", arguments: ResourceKind.allCases)
+    func strange404(kind: ResourceKind) {
+        guard kind != .serviceCIDRs else { return }
+        var harness = Harness(kind)
+        harness.refuse(404, "NotFound")
         #expect(harness.told() == [])
         #expect(harness.pause.map { $0 < .seconds(2) } == true)
     }

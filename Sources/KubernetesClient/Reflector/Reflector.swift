@@ -358,9 +358,8 @@ struct Reflector: Sendable {
                 selector.field = nil
                 return next(now: now)
             }
-            if failure.code == 404, failure.statusReason == "NotFound", kind == .serviceCIDRs {
-                return absent(now: now)
-            }
+            // Whatever its body: for a group or version that it doesn't serve, a server answers in plain text.
+            if failure.code == 404, kind == .serviceCIDRs { return absent(now: now) }
             return nil
         case .watch:
             switch failure.reason {
