@@ -225,6 +225,28 @@ struct FaultIntegrationTests {
         }
     }
 
+    @Test("watches that bring something and are reset, again and again, make no pause grow")
+    func usefulWatches() async throws {
+        var setup = FollowedCluster.Setup()
+        setup.settings.shortestPause = .milliseconds(1)
+        // 25 pauses that double would be nine hours.
+        setup.settings.longestPause = .seconds(36_000)
+        setup.settings.healthyTime = .seconds(36_000)
+        try await FollowedCluster(setup).run { cluster in
+            SmallCluster.fill(cluster.store)
+            cluster.follow()
+            try await cluster.settle()
+            for number in 0..<25 {
+                change(cluster, number)
+                try await cluster.settle()
+                cluster.server.disturb(with: .reset)
+            }
+            change(cluster, 25)
+            try await cluster.settle()
+            check(cluster)
+        }
+    }
+
     @Test("pauses between failures grow and begin anew after a healthy time")
     func pauses() async throws {
         var setup = FollowedCluster.Setup()

@@ -384,6 +384,41 @@ struct ReflectorTests {
         }
     }
 
+    @Test("a watch that brings something and breaks off is renewed after the shortest pause, each time")
+    func usefulWatch() {
+        var harness = Harness()
+        harness.list([:], version: "9")
+        for round in 1...8 {
+            if round.isMultiple(of: 2) {
+                harness.watch(.bookmark(resourceVersion: "\(9 + round)", endsInitialEvents: false))
+            } else {
+                harness.watch(.upserted(Harness.decoded("a", 9 + round)))
+            }
+            harness.now += .seconds(10)
+            harness.fail(.brokenOff)
+            #expect(harness.pause.map { $0 < .milliseconds(1600) } == true, "\(round)")
+            harness.rest()
+            #expect(harness.query.contains("resourceVersion=\(9 + round)&"))
+        }
+    }
+
+    @Test("a watch that only opens, or tells what was known, and breaks off is renewed later and later")
+    func uselessWatch() {
+        var harness = Harness()
+        harness.list([:], version: "9")
+        for round in 0..<6 {
+            harness.watch()
+            if round.isMultiple(of: 2) {
+                harness.watch(.bookmark(resourceVersion: "9", endsInitialEvents: false))
+            }
+            harness.now += .seconds(10)
+            harness.fail(.brokenOff)
+            let least = Duration.milliseconds(800) * (1 << round)
+            #expect(harness.pause.map { $0 >= least && $0 < least * 2 } == true, "\(round)")
+            harness.rest()
+        }
+    }
+
     @Test("a watch that only fails ends in a new list")
     func hopelessWatch() {
         var harness = Harness()

@@ -69,6 +69,7 @@ struct Reflector: Sendable {
 
     private var request: ReflectorRequest?
     private var failure: RequestFailure?
+    /// Since when the request that runs is answered.
     private var acceptedAt: Duration?
     /// Watches in a row that the server broke off before they brought anything.
     private var fruitlessWatches = 0
@@ -232,7 +233,11 @@ struct Reflector: Sendable {
     }
 
     private mutating func advance(to version: String) {
-        if !version.isEmpty { self.version = version }
+        guard !version.isEmpty, version != self.version else { return }
+        self.version = version
+        // A watch that brings something does what it is for: the next failure is a first one again. One that is only
+        // accepted isn't, nor one that tells what was known.
+        backoff.reset()
     }
 
     /// Takes what has changed since the last call; nil when nothing has.
