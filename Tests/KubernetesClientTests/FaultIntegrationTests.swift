@@ -225,6 +225,30 @@ struct FaultIntegrationTests {
         }
     }
 
+    @Test("a version that no watch can go on from: each new list counts as a failure, and a line says so")
+    func goneWatches() async throws {
+        var setup = FollowedCluster.Setup()
+        setup.settings.streamsLists = false
+        try await FollowedCluster(setup).run { cluster in
+            SmallCluster.fill(cluster.store)
+            cluster.server.add(.errorEvent(410), on: .watch, of: .services, times: 4)
+            cluster.follow()
+            try await within("no four failures: \(cluster.log.lines.map(\.text))") {
+                try await cluster.view.wait { state in
+                    state.observations.count { $0 == .failed(.services, reason: "410") } == 4
+                }
+            }
+            let lines = cluster.log.lines.filter {
+                $0.level == .info && $0.text.contains("services: 410 gone")
+                    && $0.text.contains("listed anew")
+            }
+            #expect(lines.count == 4)
+            change(cluster, 1)
+            try await cluster.settle()
+            check(cluster)
+        }
+    }
+
     @Test("watches that bring something and are reset, again and again, make no pause grow")
     func usefulWatches() async throws {
         var setup = FollowedCluster.Setup()

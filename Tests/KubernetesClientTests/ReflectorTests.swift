@@ -181,12 +181,50 @@ struct ReflectorTests {
         #expect(harness.query.contains("watch=true"))
     }
 
-    @Test("a server that gives lists of versions it can't watch from is asked with pauses")
-    func goneAgain() {
-        var harness = Harness()
-        harness.list([:], version: "9")
-        harness.refuse(410)
-        #expect(harness.pause != nil)
+    @Test(
+        "a server that gives lists of versions it can't watch from: one new list at once, then with pauses",
+        arguments: [true, false])
+    func goneAgain(streams: Bool) {
+        var harness = Harness(streams: streams)
+        let gone = StatusError(code: 410, reason: "Expired", message: "too old")
+        /// All objects, then the watch's end.
+        func listAndLose(_ version: Int) {
+            if streams {
+                harness.watch(.bookmark(resourceVersion: "\(version)", endsInitialEvents: true))
+            } else {
+                // However long it takes.
+                harness.reflector.accepted(now: harness.now)
+                harness.now += .seconds(40)
+                harness.list([:], version: "\(version)")
+            }
+            harness.now += .seconds(1)
+            harness.watch(.error(gone))
+            _ = harness.reflector.takeNotes()
+            harness.end(.clean)
+        }
+        listAndLose(9)
+        #expect(harness.pause == nil)
+        #expect(harness.query.contains(streams ? "sendInitialEvents" : "resourceVersion=9&label"))
+        let failure = RequestFailure(gone)
+        #expect(harness.reflector.takeNotes() == [.relisting(failure), .failed(failure)])
+        for round in 0..<5 {
+            listAndLose(10 + round)
+            let least = Duration.milliseconds(800) * (1 << round)
+            #expect(harness.pause.map { $0 >= least && $0 < least * 2 } == true, "\(round)")
+            var notes: [Reflector.Note] = [.relisting(failure), .failed(failure)]
+            if round == 0 { notes.append(.failing(verb: streams ? "list" : "watch", failure)) }
+            #expect(harness.reflector.takeNotes() == notes)
+            harness.rest()
+        }
+        // A watch that brings something ends that.
+        harness.watch(.bookmark(resourceVersion: "20", endsInitialEvents: true))
+        if !streams { harness.list([:], version: "20") }
+        harness.watch(.bookmark(resourceVersion: "21", endsInitialEvents: false))
+        harness.watch(.error(gone))
+        harness.end(.clean)
+        #expect(harness.pause == nil)
+        listAndLose(22)
+        #expect(harness.pause.map { $0 < .milliseconds(1600) } == true)
     }
 
     @Test("an expired continue token: the list begins anew, newest and whole")

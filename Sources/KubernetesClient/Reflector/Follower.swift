@@ -167,6 +167,8 @@ actor Follower {
             logger.info("\(kind.resource) are followed again, after \(failures) failed requests")
         case .absent:
             logger.info("the API server has no \(kind.resource)")
+        case .relisting(let failure):
+            logger.info("\(server): watch \(kind.resource): \(failure.message); all are listed anew")
         case .listed(let objects, let took):
             logger.debug(
                 "listed \(kind.resource)",

@@ -25,6 +25,8 @@ struct Reflector: Sendable {
         case recovered(failures: Int)
         case failed(RequestFailure)
         case absent
+        /// A watch has to begin anew with all objects.
+        case relisting(RequestFailure)
         case listed(objects: Int, took: Duration)
         case watching
     }
@@ -64,33 +66,24 @@ struct Reflector: Sendable {
     private var isVersionUnavailable = false
     /// The next list comes by pages, whatever the settings say.
     private var mustPage = false
+    /// A watch's version was unavailable, all was asked for anew, and no watch has brought anything since.
+    private var relistsInVain = false
     /// An expired continue token: the next list comes whole.
     private var mustBeWhole = false
 
     private var request: ReflectorRequest?
     private var failure: RequestFailure?
-    /// Since when the request that runs is answered.
-    private var acceptedAt: Duration?
+    /// Since when the watch that runs is answered.
+    private var watchedSince: Duration?
     /// Watches in a row that the server broke off before they brought anything.
     private var fruitlessWatches = 0
     private static let fruitlessWatchLimit = 4
-    /// Watches in a row that ended as they began, and how many of them go without a word.
-    private var endedAtOnce = 0
-    private static let quietEnds = 2
     private var listBegan = Duration.zero
-    private var listEnded: Duration?
     private var eventsReceived = 0
     private var bookmarksReceived = 0
 
-    private var backoff: Backoff
-    private var failures = 0
-    private var told: Set<FailureKey> = []
+    private var failures: FailureRecord
     private var notes: [Note] = []
-
-    private struct FailureKey: Hashable {
-        var verb: String
-        var reason: RequestFailure.Reason
-    }
 
     init(
         _ kind: ResourceKind, nodeName: String, settings: ReflectorSettings,
@@ -100,7 +93,7 @@ struct Reflector: Sendable {
         self.settings = settings
         self.random = random
         selector = Selector(kind, nodeName: nodeName)
-        backoff = Backoff(shortest: settings.shortestPause, longest: settings.longestPause)
+        failures = FailureRecord(settings)
     }
 
     // MARK: What was asked
@@ -150,7 +143,7 @@ struct Reflector: Sendable {
         )
         self.request = request
         failure = nil
-        acceptedAt = nil
+        watchedSince = nil
         eventsReceived = 0
         bookmarksReceived = 0
         return .request(request)
@@ -160,8 +153,12 @@ struct Reflector: Sendable {
 
     /// The head of a response that is 2xx.
     mutating func accepted(now: Duration) {
-        acceptedAt = now
-        if case .watching = phase { notes.append(.watching) }
+        if case .watching = phase { watchBegan(now) }
+    }
+
+    private mutating func watchBegan(_ now: Duration) {
+        watchedSince = now
+        notes.append(.watching)
     }
 
     /// How long the body may bring nothing; nil: as long as it likes.
@@ -199,7 +196,7 @@ struct Reflector: Sendable {
             if endsInitialEvents, case .streaming(let list) = phase {
                 complete(list, version: version, now: now)
                 phase = .watching
-                notes.append(.watching)
+                watchBegan(now)
             } else if case .watching = phase {
                 advance(to: version)
             }
@@ -237,7 +234,8 @@ struct Reflector: Sendable {
         self.version = version
         // A watch that brings something does what it is for: the next failure is a first one again. One that is only
         // accepted isn't, nor one that tells what was known.
-        backoff.reset()
+        failures.resetPause()
+        relistsInVain = false
     }
 
     /// Takes what has changed since the last call; nil when nothing has.
@@ -293,7 +291,6 @@ struct Reflector: Sendable {
         isVersionUnavailable = false
         mustPage = false
         mustBeWhole = false
-        listEnded = now
         completeOnce()
         notes.append(.listed(objects: list.count, took: now - listBegan))
     }
@@ -310,7 +307,7 @@ struct Reflector: Sendable {
             mustPage = true
             return next(now: now)
         }
-        let lasted = acceptedAt.map { now - $0 } ?? .zero
+        let lasted = watchedSince.map { now - $0 } ?? .zero
         if eventsReceived == 0, lasted < .seconds(1) {
             return failed(
                 request, RequestFailure(.endedAtOnce, "the watch ended as soon as it had begun"), now: now)
@@ -322,20 +319,10 @@ struct Reflector: Sendable {
         _ request: ReflectorRequest, _ failure: RequestFailure, now: Duration
     ) -> Action {
         if let action = remedy(request, failure, now: now) { return action }
-        failures += 1
+        let (pause, isNews) = failures.add(failure, verb: request.verb, using: &random)
         notes.append(.failed(failure))
-        // A server that is shut down ends its watches, new ones too: not worth a word unless it goes on.
-        endedAtOnce = failure.reason == .endedAtOnce ? endedAtOnce + 1 : 0
-        if endedAtOnce == 0 || endedAtOnce > Self.quietEnds,
-            told.insert(FailureKey(verb: request.verb, reason: failure.reason)).inserted
-        {
-            notes.append(.failing(verb: request.verb, failure))
-        }
+        if isNews { notes.append(.failing(verb: request.verb, failure)) }
         if failure.code == 403, kind == .nodes || kind == .serviceCIDRs { completeOnce() }
-        var pause = backoff.next(using: &random)
-        if let retryAfter = failure.retryAfter {
-            pause = max(pause, min(retryAfter, settings.longestRetryAfter))
-        }
         return .pause(pause)
     }
 
@@ -343,7 +330,7 @@ struct Reflector: Sendable {
     private mutating func remedy(
         _ request: ReflectorRequest, _ failure: RequestFailure, now: Duration
     ) -> Action? {
-        if failure.isVersionUnavailable { return versionUnavailable(request, now: now) }
+        if failure.isVersionUnavailable { return versionUnavailable(request, failure, now: now) }
         switch request.purpose {
         case .stream:
             guard case .streaming = phase else { return nil }
@@ -379,16 +366,24 @@ struct Reflector: Sendable {
         }
     }
 
+    /// What was asked from a version that the server doesn't have.
+    ///
     /// A list is asked for, of the same version or a newer one; where that can't be had either, of the newest.
-    private mutating func versionUnavailable(_ request: ReflectorRequest, now: Duration) -> Action? {
+    private mutating func versionUnavailable(
+        _ request: ReflectorRequest, _ failure: RequestFailure, now: Duration
+    ) -> Action? {
         needsList = true
+        if case .watching = phase {
+            notes.append(.relisting(failure))
+            // A server that gives lists of versions it can't watch from would send all of them without end.
+            guard !relistsInVain else { return nil }
+            relistsInVain = true
+            notes.append(.failed(failure))
+            return next(now: now)
+        }
         switch request.purpose {
-        case .watch:
-            // A server that gives lists of versions it can't watch from would be asked without end.
-            guard let listEnded, now - listEnded < settings.shortestPause else { return next(now: now) }
-            return nil
+        case .watch: return nil
         case .stream:
-            guard case .streaming = phase else { return next(now: now) }
             guard !isVersionUnavailable else {
                 mustPage = true
                 return nil
@@ -411,18 +406,15 @@ struct Reflector: Sendable {
         if !isComplete { notes.append(.absent) }
         completeOnce()
         mustPage = false
-        backoff.reset()
+        failures.resetPause()
         let pause = settings.absentKindPause
         return .pause(pause + pause * Double.random(in: 0..<0.5, using: &random))
     }
 
-    /// After a healthy time, a failure is a first one again.
+    /// After a healthy time of a watch, a failure is a first one again. A list proves nothing, however long it takes.
     private mutating func noteHealth(_ now: Duration) {
-        guard let acceptedAt, now - acceptedAt >= settings.healthyTime else { return }
-        backoff.reset()
-        guard failures > 0 else { return }
-        notes.append(.recovered(failures: failures))
-        failures = 0
-        told = []
+        guard let watchedSince, now - watchedSince >= settings.healthyTime else { return }
+        let count = failures.recover()
+        if count > 0 { notes.append(.recovered(failures: count)) }
     }
 }

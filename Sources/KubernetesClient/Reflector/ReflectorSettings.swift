@@ -13,7 +13,7 @@ public struct ReflectorSettings: Sendable, Equatable {
     /// The pause after a first failure; doubled with each further one, up to `longestPause`.
     public var shortestPause = Duration.milliseconds(800)
     public var longestPause = Duration.seconds(30)
-    /// A request that is answered for this long makes the next failure a first one again.
+    /// A watch that is answered for this long, or brings something, makes the next failure a first one again.
     public var healthyTime = Duration.seconds(30)
     /// The longest `Retry-After` that is kept.
     public var longestRetryAfter = Duration.seconds(300)
