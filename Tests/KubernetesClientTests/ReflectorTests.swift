@@ -300,6 +300,40 @@ struct ReflectorTests {
         #expect(harness.reflector.takeUpdate() == nil)
     }
 
+    @Test(
+        "a list with an object whose name can't be told takes nothing away; with the watch's end comes another"
+    )
+    func nameless() {
+        var harness = Harness()
+        harness.list(["a": 1, "b": 2], version: "9")
+        _ = harness.told()
+        let problem = ObjectProblem(message: "no name")
+        let nameless = DecodedObject(
+            key: nil, content: .refused, resourceVersion: "", problems: [problem])
+        harness.refuse(410)
+        _ = harness.reflector.takeNotes()
+        harness.reflector.receive(nameless)
+        harness.list(["b": 2, "c": 20], version: "20")
+        let update = harness.reflector.takeUpdate()
+        #expect(update?.removed == [])
+        #expect(update?.upserted == [ModelServer.object("c", 20)])
+        #expect(update?.problems == [problem])
+        #expect(harness.reflector.takeNotes().contains(.inDoubt))
+        // An event is no reason to doubt.
+        harness.watch(.deleted(Harness.decoded("b", 21)))
+        #expect(harness.told() == ["-b"])
+        harness.now += .seconds(300)
+        harness.end(.clean)
+        #expect(harness.query == "resourceVersion=21&labelSelector=!service.kubernetes.io/headless")
+        harness.list(["c": 20], version: "30")
+        #expect(harness.told() == ["-a"])
+        #expect(!harness.reflector.takeNotes().contains(.inDoubt))
+        harness.watch()
+        harness.now += .seconds(300)
+        harness.end(.clean)
+        #expect(harness.query.contains("watch=true"))
+    }
+
     @Test("an event that can't be read would come again: all is listed")
     func undecodable() {
         var harness = Harness()

@@ -169,6 +169,10 @@ actor Follower {
             logger.info("the API server has no \(kind.resource)")
         case .relisting(let failure):
             logger.info("\(server): watch \(kind.resource): \(failure.message); all are listed anew")
+        case .inDoubt:
+            logger.warning(
+                "\(server): list \(kind.resource): it holds objects without a name, so that what it lacks isn't taken for gone"
+            )
         case .listed(let objects, let took):
             logger.debug(
                 "listed \(kind.resource)",

@@ -10,7 +10,7 @@ import KubernetesWire
 ///
 /// What holds, whatever the server does: an update changes the objects to what the server had at one moment not
 /// before the last update's; an object is removed only when the server said that it is gone, or when a whole list
-/// lacks it.
+/// lacks it, of which all names could be told.
 struct Reflector: Sendable {
     enum Action: Sendable, Equatable {
         case request(ReflectorRequest)
@@ -27,6 +27,8 @@ struct Reflector: Sendable {
         case absent
         /// A watch has to begin anew with all objects.
         case relisting(RequestFailure)
+        /// A list lacks objects, but holds some whose names can't be told.
+        case inDoubt
         case listed(objects: Int, took: Duration)
         case watching
     }
@@ -68,6 +70,8 @@ struct Reflector: Sendable {
     private var mustPage = false
     /// A watch's version was unavailable, all was asked for anew, and no watch has brought anything since.
     private var relistsInVain = false
+    /// The last list couldn't tell whether some objects are gone: with the end of its watch comes another.
+    private var isInDoubt = false
     /// An expired continue token: the next list comes whole.
     private var mustBeWhole = false
 
@@ -261,6 +265,7 @@ struct Reflector: Sendable {
     mutating func ended(_ end: End, now: Duration) -> Action {
         guard let request else { return next(now: now) }
         self.request = nil
+        if isInDoubt, case .watching = phase { needsList = true }
         noteHealth(now)
         if let failure { return failed(request, failure, now: now) }
         switch end {
@@ -284,7 +289,8 @@ struct Reflector: Sendable {
     }
 
     private mutating func complete(_ list: ObjectList, version: String, now: Duration) {
-        register.replace(with: list)
+        isInDoubt = register.replace(with: list)
+        if isInDoubt { notes.append(.inDoubt) }
         self.version = version
         needsList = false
         fruitlessWatches = 0
@@ -402,7 +408,7 @@ struct Reflector: Sendable {
 
     /// The kind isn't there: neither are its objects.
     private mutating func absent(now: Duration) -> Action {
-        register.replace(with: ObjectList())
+        isInDoubt = register.replace(with: ObjectList())
         if !isComplete { notes.append(.absent) }
         completeOnce()
         mustPage = false
