@@ -237,6 +237,45 @@ struct ReflectorTests {
         #expect(harness.told() == ["b", "complete"])
     }
 
+    @Test("the same continue token twice running is a failure: a pause, and the list comes whole")
+    func repeatedToken() {
+        var harness = Harness()
+        harness.list(["a": 1], version: "9", next: "token")
+        harness.list(["b": 2], version: "9", next: "token")
+        #expect(harness.pause != nil)
+        #expect(harness.told() == [])
+        let failing = harness.reflector.takeNotes().first { if case .failing = $0 { true } else { false } }
+        guard case .failing("list", let failure) = failing else {
+            Issue.record("\(String(describing: failing))")
+            return
+        }
+        #expect(failure.reason == .undecodable)
+        harness.rest()
+        #expect(harness.query == "resourceVersion=0&labelSelector=!service.kubernetes.io/headless")
+        // And so on, with a server that sends pages unasked; the first page's token is no repetition.
+        harness.list(["a": 1], version: "9", next: "token")
+        #expect(harness.request?.isList == true)
+        harness.list(["a": 1], version: "9", next: "token")
+        #expect(harness.pause.map { $0 >= .milliseconds(1600) } == true)
+        harness.rest()
+        harness.list(["a": 1], version: "9")
+        #expect(harness.told() == ["a", "complete"])
+    }
+
+    @Test("pages that bring nothing new are allowed, but not without end", arguments: [[:], ["a": 1]])
+    func emptyPages(page: [String: Int]) {
+        var harness = Harness()
+        harness.list(["a": 1], version: "9", next: "0")
+        for number in 1..<Paging.emptyPageLimit { harness.list(page, version: "9", next: "\(number)") }
+        #expect(harness.request?.isList == true)
+        harness.list(["b": 2], version: "9", next: "b")
+        for number in 1..<Paging.emptyPageLimit { harness.list(page, version: "9", next: "\(number)") }
+        #expect(harness.request?.isList == true)
+        harness.list(page, version: "9", next: "c")
+        #expect(harness.pause != nil)
+        #expect(harness.told() == [])
+    }
+
     @Test("a version that the server doesn't know yet: the newest is asked for")
     func tooLarge() {
         var harness = Harness()

@@ -72,7 +72,8 @@ struct Reflector: Sendable {
     private var relistsInVain = false
     /// The last list couldn't tell whether some objects are gone: with the end of its watch comes another.
     private var isInDoubt = false
-    /// An expired continue token: the next list comes whole.
+    private var paging = Paging()
+    /// An expired continue token, or one that leads nowhere: the next list comes whole.
     private var mustBeWhole = false
 
     private var request: ReflectorRequest?
@@ -121,6 +122,7 @@ struct Reflector: Sendable {
             return .stream(version: isVersionUnavailable ? "" : version ?? "", seconds: watchSeconds())
         }
         phase = .listing(ObjectList())
+        paging = Paging()
         // As client-go: 0 lets the server answer from memory. A server ignores a limit then, or has no such memory;
         // with another version a limit would keep it from using that memory.
         let from = isVersionUnavailable ? "" : version ?? "0"
@@ -282,6 +284,11 @@ struct Reflector: Sendable {
             return next(now: now)
         }
         if let token = metadata.continueToken, !token.isEmpty {
+            if let complaint = paging.page(objects: list.count, next: token) {
+                // Without pages there may be no such trouble.
+                mustBeWhole = true
+                return failed(request, RequestFailure(.undecodable, complaint), now: now)
+            }
             return send(.list(version: version, limit: limit, continueToken: token))
         }
         complete(list, version: metadata.resourceVersion, now: now)
