@@ -52,6 +52,25 @@ struct FaultIntegrationTests {
         }
     }
 
+    @Test("a server that takes a stream for a watch, and stays silent, is soon asked by pages")
+    func silentStream() async throws {
+        var setup = FollowedCluster.Setup()
+        setup.settings.streamPatience = .milliseconds(100)
+        // Whoever waits for this long has failed.
+        setup.settings.listPatience = .seconds(3_600)
+        setup.settings.bookmarkPatience = .seconds(3_600)
+        setup.settings.watchSeconds = 3_600...3_600
+        try await FollowedCluster(setup).run { cluster in
+            SmallCluster.fill(cluster.store)
+            cluster.server.add(.stallAfter(bytes: 0), on: .initialEvents, times: 100)
+            cluster.follow()
+            try await cluster.settle()
+            change(cluster, 1)
+            try await cluster.settle()
+            check(cluster)
+        }
+    }
+
     @Test("a fault in a later page", arguments: requestFaults)
     func laterPage(_ fault: Fault) async throws {
         let cluster = try await FollowedCluster(.impatient) {

@@ -138,6 +138,28 @@ struct ReflectorTests {
         #expect(harness.reflector.takeNotes() == [])
     }
 
+    @Test("a server that has never sent a stream must begin its first soon; one that has, as a list")
+    func streamPatience() {
+        var harness = Harness(streams: true)
+        harness.watch()
+        #expect(harness.reflector.firstPatience == .seconds(10))
+        #expect(harness.reflector.patience == .seconds(60))
+        harness.fail(.silence)
+        harness.rest()
+        #expect(harness.request?.isList == true)
+        #expect(harness.reflector.firstPatience == .seconds(60))
+        harness.list([:], version: "9")
+        #expect(harness.reflector.firstPatience == nil)
+        for patience in [10, 60] {
+            // With a new list, streams are tried again.
+            harness.watch(.bookmark(resourceVersion: "\(20 + patience)", endsInitialEvents: false))
+            harness.refuse(410)
+            #expect(harness.query.contains("sendInitialEvents"))
+            #expect(harness.reflector.firstPatience == .seconds(patience))
+            harness.watch(.bookmark(resourceVersion: "\(21 + patience)", endsInitialEvents: true))
+        }
+    }
+
     @Test("a server that doesn't know streams never says where the first part ends")
     func unknownStreams() {
         var harness = Harness(streams: true)

@@ -73,6 +73,8 @@ struct Reflector: Sendable {
     /// The last list couldn't tell whether some objects are gone: with the end of its watch comes another.
     private var isInDoubt = false
     private var paging = Paging()
+    /// The server knows `sendInitialEvents`.
+    private var hasStreamed = false
     /// An expired continue token, or one that leads nowhere: the next list comes whole.
     private var mustBeWhole = false
 
@@ -167,7 +169,13 @@ struct Reflector: Sendable {
         notes.append(.watching)
     }
 
-    /// How long the body may bring nothing; nil: as long as it likes.
+    /// How long the body may take to begin; nil: as long as it likes.
+    var firstPatience: Duration? {
+        guard case .streaming = phase, !hasStreamed else { return patience }
+        return min(settings.streamPatience, settings.listPatience)
+    }
+
+    /// How long the body, once begun, may bring nothing; nil: as long as it likes.
     var patience: Duration? {
         switch phase {
         case .idle, .listing, .streaming: settings.listPatience
@@ -201,6 +209,7 @@ struct Reflector: Sendable {
             bookmarksReceived += 1
             if endsInitialEvents, case .streaming(let list) = phase {
                 complete(list, version: version, now: now)
+                hasStreamed = true
                 phase = .watching
                 watchBegan(now)
             } else if case .watching = phase {

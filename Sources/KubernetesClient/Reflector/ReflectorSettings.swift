@@ -10,6 +10,9 @@ public struct ReflectorSettings: Sendable, Equatable {
     public var bookmarkPatience = Duration.seconds(180)
     /// How long a list may bring nothing.
     public var listPatience = Duration.seconds(60)
+    /// How long a list asked for as a stream may bring nothing at all, from a server that has never sent one: older ones
+    /// take it for a watch, and stay silent until something changes.
+    public var streamPatience = Duration.seconds(10)
     /// The pause after a first failure; doubled with each further one, up to `longestPause`.
     public var shortestPause = Duration.milliseconds(800)
     public var longestPause = Duration.seconds(30)
