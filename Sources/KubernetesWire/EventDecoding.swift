@@ -54,6 +54,19 @@ extension ObjectDecoder {
         }
     }
 
+    /// - Parameter event: a `meta/v1 WatchEvent` nested deeper than allowed.
+    func event(tooDeepJSON event: UnsafeRawBufferPointer) throws -> WatchEvent {
+        guard let object = JSONMetadata.member("object", of: event) else { throw UnreadableEvent() }
+        let refused = tooDeep(json: object)
+        // What can't be told from others, or where the watch would go on, only a list makes good.
+        guard refused.key != nil, !refused.resourceVersion.isEmpty else { throw UnreadableEvent() }
+        switch JSONMetadata.text("type", of: event).ifValid {
+        case EventType.added, EventType.modified: return .upserted(refused)
+        case EventType.deleted: return .deleted(refused)
+        default: throw UnreadableEvent()
+        }
+    }
+
     private func event<Raw: RawObject>(
         json bytes: UnsafeRawBufferPointer, _: Raw.Type
     ) throws -> WatchEvent {

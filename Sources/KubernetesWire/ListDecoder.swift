@@ -119,10 +119,7 @@ private struct Parts: Sendable {
     ) throws(WireError) {
         switch part {
         case .item(let tooDeep):
-            each(
-                tooDeep
-                    ? decoder.checker.refused("nested deeper than \(depthLimit) levels") : decoder.json(bytes)
-            )
+            each(tooDeep ? decoder.tooDeep(json: bytes) : decoder.json(bytes))
         case .kind:
             guard let kind = try? decodeJSON(String.self, bytes) else {
                 throw error("its kind is not a string", at: offset)

@@ -96,8 +96,15 @@ struct ObjectDecoder: Sendable {
     }
 
     private func json<Raw: RawObject>(_ bytes: UnsafeRawBufferPointer, _: Raw.Type) -> DecodedObject {
-        guard let raw = try? decodeJSON(Raw.self, bytes) else { return checker.refused("it doesn't decode") }
+        guard let raw = try? decodeJSON(Raw.self, bytes) else {
+            return checker.refused("it doesn't decode", JSONMetadata.metadata(of: bytes))
+        }
         return checker.checked(raw)
+    }
+
+    /// An object nested deeper than allowed.
+    func tooDeep(json bytes: UnsafeRawBufferPointer) -> DecodedObject {
+        checker.refused("nested deeper than \(depthLimit) levels", JSONMetadata.metadata(of: bytes))
     }
 }
 

@@ -52,7 +52,9 @@ public struct WatchDecoder: Sendable {
             }
         case .json:
             try json.consume(bytes) { value, isTooDeep, offset throws(WireError) in
-                guard !isTooDeep, let event = try? decoder.event(json: value) else {
+                let event =
+                    isTooDeep ? try? decoder.event(tooDeepJSON: value) : try? decoder.event(json: value)
+                guard let event else {
                     throw WireError(kind: label, offset: offset, message: "this event doesn't decode")
                 }
                 each(event)

@@ -5,20 +5,25 @@ import KubernetesWire
 import Logging
 import Synchronization
 
-/// Holds back what an API server tells until it has told all kinds of objects once (statement 6); from then on, hands
-/// everything to the agent's inbox.
+/// Holds back what an API server tells until it has told all Services and EndpointSlices once (statement 6); from then
+/// on, hands everything to the agent's inbox.
 ///
-/// Where pods of this node are told by its Node's `podCIDRs`, they are waited for as well, but not for long: without
-/// them everything is served but what is special to local pods (statement 13), and they may never come.
+/// The other kinds are waited for as well, but not for long: without them every Service is served, only less is known
+/// of what is around it, and they may never come. So too the Node's `podCIDRs`, where pods of this node are told by
+/// them: what lacks is what is special to local pods (statement 13).
 final class FirstSync: Sendable {
-    /// All objects of a cluster, as they were when the last kind was complete.
+    /// All objects of a cluster, as they were when the last that was waited for was there.
     struct Objects: Sendable {
         var objects: [ClusterObject.Key: ClusterObject] = [:]
         var triggerTimes: [ClusterObject.Key: Int64] = [:]
     }
 
-    /// How long the Node's `podCIDRs` are waited for once all kinds are complete.
-    static let patience = Duration.seconds(60)
+    /// Without these nothing is served.
+    static let essential: Set<ResourceKind> = [.services, .endpointSlices]
+    /// How long the other kinds are waited for once the essential ones are complete.
+    static let patience = Duration.seconds(10)
+    /// How long the Node's `podCIDRs` are, counted from the same moment.
+    static let podNetworkPatience = Duration.seconds(60)
 
     private struct State {
         var gathered: Objects? = Objects()
@@ -78,17 +83,9 @@ final class FirstSync: Sendable {
     }
 
     private func completeIfSo(_ state: inout State) {
-        guard state.missing.isEmpty, let all = state.gathered else { return }
-        guard !state.lacksPodNetworks else {
-            guard !state.isWaiting, let node = state.awaitedNode else { return }
-            state.isWaiting = true
-            logger.info(
-                "waiting for spec.podCIDRs of Node \(node), by which its pods are told, \(Self.patience.components.seconds) s at most"
-            )
-            Task { [weak self, sleep] in
-                try? await sleep(Self.patience)
-                self?.endWaiting()
-            }
+        guard state.missing.isDisjoint(with: Self.essential), let all = state.gathered else { return }
+        guard state.missing.isEmpty, !state.lacksPodNetworks else {
+            wait(&state)
             return
         }
         state.gathered = nil
@@ -96,7 +93,42 @@ final class FirstSync: Sendable {
         complete.finish()
     }
 
-    private func endWaiting() {
+    private func wait(_ state: inout State) {
+        guard !state.isWaiting else { return }
+        state.isWaiting = true
+        if state.lacksPodNetworks, let node = state.awaitedNode {
+            logger.info(
+                "waiting for spec.podCIDRs of Node \(node), by which its pods are told, \(Self.podNetworkPatience.components.seconds) s at most"
+            )
+        }
+        Task { [weak self, sleep] in
+            try? await sleep(Self.patience)
+            guard self?.goOnWithoutMissingKinds() == false else { return }
+            try? await sleep(Self.podNetworkPatience - Self.patience)
+            self?.goOnWithoutPodNetworks()
+        }
+    }
+
+    /// - Returns: whether nothing is waited for any more.
+    private func goOnWithoutMissingKinds() -> Bool {
+        state.withLock { state in
+            guard state.gathered != nil else { return true }
+            var missing = state.missing
+            // Its `podCIDRs` are waited for still, and so is it.
+            if state.awaitedNode != nil { missing.remove(.nodes) }
+            if !missing.isEmpty {
+                let names = missing.map(\.resource).sorted().joined(separator: " and ")
+                logger.warning(
+                    "the API server hasn't told all \(names) in \(Self.patience.components.seconds) s: served without, until it has"
+                )
+            }
+            state.missing = []
+            completeIfSo(&state)
+            return state.gathered == nil
+        }
+    }
+
+    private func goOnWithoutPodNetworks() {
         state.withLock { state in
             guard state.gathered != nil, let node = state.awaitedNode else { return }
             logger.warning(

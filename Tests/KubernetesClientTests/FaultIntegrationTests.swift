@@ -1,5 +1,7 @@
 import KubernetesAPI
 import KubernetesClient
+import KubernetesWire
+import Logging
 import TestAPIServer
 import Testing
 
@@ -44,6 +46,25 @@ struct FaultIntegrationTests {
             // The second of the same is another matter than the first: a client may ask in another way then.
             cluster.server.add(fault, on: streams ? .initialEvents : .list, of: .services, times: 2)
             cluster.server.add(fault, on: streams ? .initialEvents : .list, of: .endpointSlices)
+            cluster.follow()
+            try await cluster.settle()
+            change(cluster, 1)
+            try await cluster.settle()
+            check(cluster)
+        }
+    }
+
+    @Test("a server that takes a stream for a watch, and stays silent, is soon asked by pages")
+    func silentStream() async throws {
+        var setup = FollowedCluster.Setup()
+        setup.settings.streamPatience = .milliseconds(100)
+        // Whoever waits for this long has failed.
+        setup.settings.listPatience = .seconds(3_600)
+        setup.settings.bookmarkPatience = .seconds(3_600)
+        setup.settings.watchSeconds = 3_600...3_600
+        try await FollowedCluster(setup).run { cluster in
+            SmallCluster.fill(cluster.store)
+            cluster.server.add(.stallAfter(bytes: 0), on: .initialEvents, times: 100)
             cluster.follow()
             try await cluster.settle()
             change(cluster, 1)
@@ -221,6 +242,52 @@ struct FaultIntegrationTests {
             let services = cluster.server.requests.filter { $0.resource == "services" }
             try #require(services.count >= 2)
             #expect(services[1].time - services[0].time >= .milliseconds(950))
+            check(cluster)
+        }
+    }
+
+    @Test("a version that no watch can go on from: each new list counts as a failure, and a line says so")
+    func goneWatches() async throws {
+        var setup = FollowedCluster.Setup()
+        setup.settings.streamsLists = false
+        try await FollowedCluster(setup).run { cluster in
+            SmallCluster.fill(cluster.store)
+            cluster.server.add(.errorEvent(410), on: .watch, of: .services, times: 4)
+            cluster.follow()
+            try await within("no four failures: \(cluster.log.lines.map(\.text))") {
+                try await cluster.view.wait { state in
+                    state.observations.count { $0 == .failed(.services, reason: "410") } == 4
+                }
+            }
+            let lines = cluster.log.lines.filter {
+                $0.level == .info && $0.text.contains("services: 410 gone")
+                    && $0.text.contains("listed anew")
+            }
+            #expect(lines.count == 4)
+            change(cluster, 1)
+            try await cluster.settle()
+            check(cluster)
+        }
+    }
+
+    @Test("watches that bring something and are reset, again and again, make no pause grow")
+    func usefulWatches() async throws {
+        var setup = FollowedCluster.Setup()
+        setup.settings.shortestPause = .milliseconds(1)
+        // 25 pauses that double would be nine hours.
+        setup.settings.longestPause = .seconds(36_000)
+        setup.settings.healthyTime = .seconds(36_000)
+        try await FollowedCluster(setup).run { cluster in
+            SmallCluster.fill(cluster.store)
+            cluster.follow()
+            try await cluster.settle()
+            for number in 0..<25 {
+                change(cluster, number)
+                try await cluster.settle()
+                cluster.server.disturb(with: .reset)
+            }
+            change(cluster, 25)
+            try await cluster.settle()
             check(cluster)
         }
     }

@@ -138,6 +138,28 @@ struct ReflectorTests {
         #expect(harness.reflector.takeNotes() == [])
     }
 
+    @Test("a server that has never sent a stream must begin its first soon; one that has, as a list")
+    func streamPatience() {
+        var harness = Harness(streams: true)
+        harness.watch()
+        #expect(harness.reflector.firstPatience == .seconds(10))
+        #expect(harness.reflector.patience == .seconds(60))
+        harness.fail(.silence)
+        harness.rest()
+        #expect(harness.request?.isList == true)
+        #expect(harness.reflector.firstPatience == .seconds(60))
+        harness.list([:], version: "9")
+        #expect(harness.reflector.firstPatience == nil)
+        for patience in [10, 60] {
+            // With a new list, streams are tried again.
+            harness.watch(.bookmark(resourceVersion: "\(20 + patience)", endsInitialEvents: false))
+            harness.refuse(410)
+            #expect(harness.query.contains("sendInitialEvents"))
+            #expect(harness.reflector.firstPatience == .seconds(patience))
+            harness.watch(.bookmark(resourceVersion: "\(21 + patience)", endsInitialEvents: true))
+        }
+    }
+
     @Test("a server that doesn't know streams never says where the first part ends")
     func unknownStreams() {
         var harness = Harness(streams: true)
@@ -181,12 +203,50 @@ struct ReflectorTests {
         #expect(harness.query.contains("watch=true"))
     }
 
-    @Test("a server that gives lists of versions it can't watch from is asked with pauses")
-    func goneAgain() {
-        var harness = Harness()
-        harness.list([:], version: "9")
-        harness.refuse(410)
-        #expect(harness.pause != nil)
+    @Test(
+        "a server that gives lists of versions it can't watch from: one new list at once, then with pauses",
+        arguments: [true, false])
+    func goneAgain(streams: Bool) {
+        var harness = Harness(streams: streams)
+        let gone = StatusError(code: 410, reason: "Expired", message: "too old")
+        /// All objects, then the watch's end.
+        func listAndLose(_ version: Int) {
+            if streams {
+                harness.watch(.bookmark(resourceVersion: "\(version)", endsInitialEvents: true))
+            } else {
+                // However long it takes.
+                harness.reflector.accepted(now: harness.now)
+                harness.now += .seconds(40)
+                harness.list([:], version: "\(version)")
+            }
+            harness.now += .seconds(1)
+            harness.watch(.error(gone))
+            _ = harness.reflector.takeNotes()
+            harness.end(.clean)
+        }
+        listAndLose(9)
+        #expect(harness.pause == nil)
+        #expect(harness.query.contains(streams ? "sendInitialEvents" : "resourceVersion=9&label"))
+        let failure = RequestFailure(gone)
+        #expect(harness.reflector.takeNotes() == [.relisting(failure), .failed(failure)])
+        for round in 0..<5 {
+            listAndLose(10 + round)
+            let least = Duration.milliseconds(800) * (1 << round)
+            #expect(harness.pause.map { $0 >= least && $0 < least * 2 } == true, "\(round)")
+            var notes: [Reflector.Note] = [.relisting(failure), .failed(failure)]
+            if round == 0 { notes.append(.failing(verb: streams ? "list" : "watch", failure)) }
+            #expect(harness.reflector.takeNotes() == notes)
+            harness.rest()
+        }
+        // A watch that brings something ends that.
+        harness.watch(.bookmark(resourceVersion: "20", endsInitialEvents: true))
+        if !streams { harness.list([:], version: "20") }
+        harness.watch(.bookmark(resourceVersion: "21", endsInitialEvents: false))
+        harness.watch(.error(gone))
+        harness.end(.clean)
+        #expect(harness.pause == nil)
+        listAndLose(22)
+        #expect(harness.pause.map { $0 < .milliseconds(1600) } == true)
     }
 
     @Test("an expired continue token: the list begins anew, newest and whole")
@@ -197,6 +257,45 @@ struct ReflectorTests {
         #expect(harness.query == "labelSelector=!service.kubernetes.io/headless")
         harness.list(["b": 2], version: "12")
         #expect(harness.told() == ["b", "complete"])
+    }
+
+    @Test("the same continue token twice running is a failure: a pause, and the list comes whole")
+    func repeatedToken() {
+        var harness = Harness()
+        harness.list(["a": 1], version: "9", next: "token")
+        harness.list(["b": 2], version: "9", next: "token")
+        #expect(harness.pause != nil)
+        #expect(harness.told() == [])
+        let failing = harness.reflector.takeNotes().first { if case .failing = $0 { true } else { false } }
+        guard case .failing("list", let failure) = failing else {
+            Issue.record("\(String(describing: failing))")
+            return
+        }
+        #expect(failure.reason == .undecodable)
+        harness.rest()
+        #expect(harness.query == "resourceVersion=0&labelSelector=!service.kubernetes.io/headless")
+        // And so on, with a server that sends pages unasked; the first page's token is no repetition.
+        harness.list(["a": 1], version: "9", next: "token")
+        #expect(harness.request?.isList == true)
+        harness.list(["a": 1], version: "9", next: "token")
+        #expect(harness.pause.map { $0 >= .milliseconds(1600) } == true)
+        harness.rest()
+        harness.list(["a": 1], version: "9")
+        #expect(harness.told() == ["a", "complete"])
+    }
+
+    @Test("pages that bring nothing new are allowed, but not without end", arguments: [[:], ["a": 1]])
+    func emptyPages(page: [String: Int]) {
+        var harness = Harness()
+        harness.list(["a": 1], version: "9", next: "0")
+        for number in 1..<Paging.emptyPageLimit { harness.list(page, version: "9", next: "\(number)") }
+        #expect(harness.request?.isList == true)
+        harness.list(["b": 2], version: "9", next: "b")
+        for number in 1..<Paging.emptyPageLimit { harness.list(page, version: "9", next: "\(number)") }
+        #expect(harness.request?.isList == true)
+        harness.list(page, version: "9", next: "c")
+        #expect(harness.pause != nil)
+        #expect(harness.told() == [])
     }
 
     @Test("a version that the server doesn't know yet: the newest is asked for")
@@ -262,6 +361,40 @@ struct ReflectorTests {
         #expect(harness.reflector.takeUpdate() == nil)
     }
 
+    @Test(
+        "a list with an object whose name can't be told takes nothing away; with the watch's end comes another"
+    )
+    func nameless() {
+        var harness = Harness()
+        harness.list(["a": 1, "b": 2], version: "9")
+        _ = harness.told()
+        let problem = ObjectProblem(message: "no name")
+        let nameless = DecodedObject(
+            key: nil, content: .refused, resourceVersion: "", problems: [problem])
+        harness.refuse(410)
+        _ = harness.reflector.takeNotes()
+        harness.reflector.receive(nameless)
+        harness.list(["b": 2, "c": 20], version: "20")
+        let update = harness.reflector.takeUpdate()
+        #expect(update?.removed == [])
+        #expect(update?.upserted == [ModelServer.object("c", 20)])
+        #expect(update?.problems == [problem])
+        #expect(harness.reflector.takeNotes().contains(.inDoubt))
+        // An event is no reason to doubt.
+        harness.watch(.deleted(Harness.decoded("b", 21)))
+        #expect(harness.told() == ["-b"])
+        harness.now += .seconds(300)
+        harness.end(.clean)
+        #expect(harness.query == "resourceVersion=21&labelSelector=!service.kubernetes.io/headless")
+        harness.list(["c": 20], version: "30")
+        #expect(harness.told() == ["-a"])
+        #expect(!harness.reflector.takeNotes().contains(.inDoubt))
+        harness.watch()
+        harness.now += .seconds(300)
+        harness.end(.clean)
+        #expect(harness.query.contains("watch=true"))
+    }
+
     @Test("an event that can't be read would come again: all is listed")
     func undecodable() {
         var harness = Harness()
@@ -290,10 +423,19 @@ struct ReflectorTests {
         #expect(harness.told() == ["a"])
     }
 
-    @Test("a 404 that isn't the API server's own is a failure like others")
-    func strange404() {
+    @Test("a 404 in plain text, as for a version of the API that isn't served, is no other")
+    func plain404() {
         var harness = Harness(.serviceCIDRs)
         harness.refuse(404)
+        #expect(harness.told() == ["complete"])
+        #expect(harness.reflector.takeNotes() == [.absent])
+    }
+
+    @Test("a 404 of another kind is a failure like others", arguments: ResourceKind.allCases)
+    func strange404(kind: ResourceKind) {
+        guard kind != .serviceCIDRs else { return }
+        var harness = Harness(kind)
+        harness.refuse(404, "NotFound")
         #expect(harness.told() == [])
         #expect(harness.pause.map { $0 < .seconds(2) } == true)
     }
@@ -371,6 +513,41 @@ struct ReflectorTests {
             let notes = harness.reflector.takeNotes()
             let isTold = notes.contains { if case .failing = $0 { true } else { false } }
             #expect(isTold == (round == 3))
+            harness.rest()
+        }
+    }
+
+    @Test("a watch that brings something and breaks off is renewed after the shortest pause, each time")
+    func usefulWatch() {
+        var harness = Harness()
+        harness.list([:], version: "9")
+        for round in 1...8 {
+            if round.isMultiple(of: 2) {
+                harness.watch(.bookmark(resourceVersion: "\(9 + round)", endsInitialEvents: false))
+            } else {
+                harness.watch(.upserted(Harness.decoded("a", 9 + round)))
+            }
+            harness.now += .seconds(10)
+            harness.fail(.brokenOff)
+            #expect(harness.pause.map { $0 < .milliseconds(1600) } == true, "\(round)")
+            harness.rest()
+            #expect(harness.query.contains("resourceVersion=\(9 + round)&"))
+        }
+    }
+
+    @Test("a watch that only opens, or tells what was known, and breaks off is renewed later and later")
+    func uselessWatch() {
+        var harness = Harness()
+        harness.list([:], version: "9")
+        for round in 0..<6 {
+            harness.watch()
+            if round.isMultiple(of: 2) {
+                harness.watch(.bookmark(resourceVersion: "9", endsInitialEvents: false))
+            }
+            harness.now += .seconds(10)
+            harness.fail(.brokenOff)
+            let least = Duration.milliseconds(800) * (1 << round)
+            #expect(harness.pause.map { $0 >= least && $0 < least * 2 } == true, "\(round)")
             harness.rest()
         }
     }

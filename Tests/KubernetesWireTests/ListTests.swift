@@ -163,6 +163,34 @@ struct ListTests {
             ])
     }
 
+    @Test(
+        "what doesn't decode in JSON is named as far as its name can be told",
+        arguments: ResourceKind.allCases)
+    func namedJSON(kind: ResourceKind) throws {
+        let deep = String(repeating: #"{"a":["#, count: 60) + String(repeating: "]}", count: 60)
+        let metadata =
+            #"{"x": [1, "}"], "name" : "b\u0061d","namespace":"shop", "resourceVersion":"42","y":1}"#
+        let key = try #require(
+            try decodeList(
+                kind, .json,
+                Array(#"{"items":[{"metadata":\#(metadata)}],"metadata":{"resourceVersion":"1"}}"#.utf8)
+            ).objects.first?.key)
+        for item in [
+            #"{"metadata":\#(metadata),"spec":\#(deep)}"#, #"{"spec":\#(deep) , "metadata" : \#(metadata)}"#,
+            // Behind the name, no JSON.
+            #"{"metadata":\#(metadata),"spec":{[}}"#,
+            #"{"metadata":{"a":\#(deep),"name":"bad","namespace":"shop","resourceVersion":"42"}}"#,
+        ] {
+            let body = #"{"items":[\#(item)],"metadata":{"resourceVersion":"1"}}"#
+            let object = try #require(try decodeList(kind, .json, Array(body.utf8)).objects.first)
+            #expect(object.key == key, "\(item)")
+            #expect(object.content == .refused)
+            #expect(object.resourceVersion == "42")
+            #expect(object.problems.count == 1)
+            #expect(object.problems.first?.subject == .object(key))
+        }
+    }
+
     /// A Service with a string that is no UTF-8, behind its name.
     private func undecodable(_ name: String) -> WireObject {
         WireObject(

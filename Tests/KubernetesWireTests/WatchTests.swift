@@ -89,6 +89,34 @@ struct WatchTests {
         #expect(events.count == 2)
     }
 
+    @Test("an event with an object nested without end is named, and the watch goes on")
+    func tooDeep() throws {
+        let deep = String(repeating: "[", count: 500) + String(repeating: "]", count: 500)
+        func event(_ type: String, _ name: String) -> String {
+            #"{"type":"\#(type)","object":{"spec":\#(deep),"metadata":{"namespace":"shop",\#(name)"#
+                + #""resourceVersion":"42"}}}"#
+        }
+        let body = Array((event("MODIFIED", #""name":"bad","#) + event("DELETED", #""name":"bad","#)).utf8)
+        let events = try decodeWatch(.services, .json, body).events
+        guard events.count == 2, case .upserted(let object) = events[0], case .deleted(let gone) = events[1]
+        else {
+            Issue.record("\(events)")
+            return
+        }
+        #expect(object.key == .service(ObjectName(namespace: "shop", name: "bad")))
+        #expect(object.content == .refused)
+        #expect(object.resourceVersion == "42")
+        #expect(
+            object.problems.map(\.description) == [
+                "\(source): Service shop/bad: nested deeper than 100 levels; this Service is passed over"
+            ])
+        #expect(gone == object)
+        // What has no name, only a list makes good.
+        #expect(throws: WireError.self) {
+            try decodeWatch(.services, .json, Array(event("MODIFIED", "").utf8))
+        }
+    }
+
     @Test("an object of another kind is passed over", arguments: BodyEncoding.allCases)
     func otherKind(encoding: BodyEncoding) throws {
         let body = WireEvent("ADDED", Fixture.service).body(encoding)

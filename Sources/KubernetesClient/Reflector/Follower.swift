@@ -53,7 +53,8 @@ actor Follower {
 
     /// Sends a request and reads its body to the end, but no longer than it may take.
     private func perform(_ request: ReflectorRequest) async -> Reflector.End {
-        let watchdog = Watchdog(interval: watchInterval)
+        // Looking more often costs a process that is idle.
+        let watchdog = Watchdog(interval: min(watchInterval, reflector.firstPatience ?? watchInterval))
         return await withTaskGroup(of: Reflector.End?.self) { group in
             group.addTask { await self.exchange(request, watchdog) }
             group.addTask { await watchdog.wait() }
@@ -75,7 +76,7 @@ actor Follower {
             let end = try await client.send(outgoing) { response in
                 host = response.host
                 reflector.accepted(now: now)
-                watchdog.begin(deadline: request.deadline, patience: reflector.patience)
+                watchdog.begin(deadline: request.deadline, patience: reflector.firstPatience)
                 handOver()
                 return request.isList
                     ? try await readList(response, watchdog) : try await readWatch(response, watchdog)
@@ -167,6 +168,12 @@ actor Follower {
             logger.info("\(kind.resource) are followed again, after \(failures) failed requests")
         case .absent:
             logger.info("the API server has no \(kind.resource)")
+        case .relisting(let failure):
+            logger.info("\(server): watch \(kind.resource): \(failure.message); all are listed anew")
+        case .inDoubt:
+            logger.warning(
+                "\(server): list \(kind.resource): it holds objects without a name, so that what it lacks isn't taken for gone"
+            )
         case .listed(let objects, let took):
             logger.debug(
                 "listed \(kind.resource)",

@@ -46,12 +46,17 @@ struct ObjectRegister: Sendable {
         pending.remove(key)
     }
 
-    /// Makes a whole list the truth: what is new or changed is upserted, what it lacks is removed.
-    mutating func replace(with list: ObjectList) {
-        let gone = entries.keys.filter { !list.contains($0) }
-        for key in gone { remove(key) }
+    /// Makes a whole list the truth: what is new or changed is upserted, what it lacks is removed; but nothing is where
+    /// the list holds objects whose names can't be told, since it may be one of those.
+    ///
+    /// - Returns: whether that leaves objects in doubt.
+    mutating func replace(with list: ObjectList) -> Bool {
+        let missing = entries.keys.filter { !list.contains($0) }
+        let isInDoubt = list.hasNameless && !missing.isEmpty
+        if !isInDoubt { for key in missing { remove(key) } }
         for object in list.changed.values { upsert(object) }
         pending.problems += list.problems
+        return isInDoubt
     }
 
     /// Whether the list need not hold this object, since it was told so already.
@@ -95,8 +100,9 @@ struct ObjectList: Sendable {
     private var keys: Set<ClusterObject.Key> = []
     /// Those that differ from what was told before.
     private(set) var changed: [ClusterObject.Key: DecodedObject] = [:]
-    /// Of objects without a name.
+    /// Of objects whose names can't be told.
     private(set) var problems: [ObjectProblem] = []
+    private(set) var hasNameless = false
 
     var count: Int { keys.count }
 
@@ -105,6 +111,7 @@ struct ObjectList: Sendable {
     mutating func upsert(_ object: DecodedObject, known: ObjectRegister) {
         guard let key = object.key else {
             problems += object.problems
+            hasNameless = true
             return
         }
         keys.insert(key)

@@ -10,7 +10,7 @@ import KubernetesWire
 ///
 /// What holds, whatever the server does: an update changes the objects to what the server had at one moment not
 /// before the last update's; an object is removed only when the server said that it is gone, or when a whole list
-/// lacks it.
+/// lacks it, of which all names could be told.
 struct Reflector: Sendable {
     enum Action: Sendable, Equatable {
         case request(ReflectorRequest)
@@ -25,6 +25,10 @@ struct Reflector: Sendable {
         case recovered(failures: Int)
         case failed(RequestFailure)
         case absent
+        /// A watch has to begin anew with all objects.
+        case relisting(RequestFailure)
+        /// A list lacks objects, but holds some whose names can't be told.
+        case inDoubt
         case listed(objects: Int, took: Duration)
         case watching
     }
@@ -60,20 +64,32 @@ struct Reflector: Sendable {
     private(set) var version: String?
     /// Whether all objects must be asked for before a watch can start.
     private var needsList = true
-    private var manner: ListManner
+    /// The server no longer has the version, or not yet: only its newest is sure to be had.
+    private var isVersionUnavailable = false
+    /// The next list comes by pages, whatever the settings say.
+    private var mustPage = false
+    /// A watch's version was unavailable, all was asked for anew, and no watch has brought anything since.
+    private var relistsInVain = false
+    /// The last list couldn't tell whether some objects are gone: with the end of its watch comes another.
+    private var isInDoubt = false
+    private var paging = Paging()
+    /// The server knows `sendInitialEvents`.
+    private var hasStreamed = false
+    /// An expired continue token, or one that leads nowhere: the next list comes whole.
+    private var mustBeWhole = false
 
     private var request: ReflectorRequest?
     private var failure: RequestFailure?
-    private var acceptedAt: Duration?
+    /// Since when the watch that runs is answered.
+    private var watchedSince: Duration?
     /// Watches in a row that the server broke off before they brought anything.
     private var fruitlessWatches = 0
     private static let fruitlessWatchLimit = 4
     private var listBegan = Duration.zero
-    private var listEnded: Duration?
     private var eventsReceived = 0
     private var bookmarksReceived = 0
 
-    private var failures: FailureRegister
+    private var failures: FailureRecord
     private var notes: [Note] = []
 
     init(
@@ -84,19 +100,36 @@ struct Reflector: Sendable {
         self.settings = settings
         self.random = random
         selector = Selector(kind, nodeName: nodeName)
-        manner = ListManner(settings)
-        failures = FailureRegister(settings)
+        failures = FailureRecord(settings)
     }
 
     // MARK: What was asked
 
     /// The first action, and the one after a pause.
     mutating func next(now: Duration) -> Action {
-        guard needsList else { return send(.watch(version: version ?? "", seconds: watchSeconds())) }
-        listBegan = now
-        let purpose = manner.purpose(from: version, seconds: watchSeconds())
-        if case .stream = purpose { phase = .streaming(ObjectList()) } else { phase = .listing(ObjectList()) }
+        let purpose: ReflectorRequest.Purpose
+        if needsList {
+            purpose = firstPurpose()
+            listBegan = now
+        } else {
+            purpose = .watch(version: version ?? "", seconds: watchSeconds())
+        }
         return send(purpose)
+    }
+
+    private mutating func firstPurpose() -> ReflectorRequest.Purpose {
+        if settings.streamsLists && !mustPage {
+            phase = .streaming(ObjectList())
+            // Not older than what was told, or else the newest.
+            return .stream(version: isVersionUnavailable ? "" : version ?? "", seconds: watchSeconds())
+        }
+        phase = .listing(ObjectList())
+        paging = Paging()
+        // As client-go: 0 lets the server answer from memory. A server ignores a limit then, or has no such memory;
+        // with another version a limit would keep it from using that memory.
+        let from = isVersionUnavailable ? "" : version ?? "0"
+        let limit = (from.isEmpty || from == "0") && !mustBeWhole ? settings.pageSize : 0
+        return .list(version: from, limit: limit, continueToken: nil)
     }
 
     private mutating func watchSeconds() -> Int {
@@ -118,7 +151,7 @@ struct Reflector: Sendable {
         )
         self.request = request
         failure = nil
-        acceptedAt = nil
+        watchedSince = nil
         eventsReceived = 0
         bookmarksReceived = 0
         return .request(request)
@@ -128,11 +161,21 @@ struct Reflector: Sendable {
 
     /// The head of a response that is 2xx.
     mutating func accepted(now: Duration) {
-        acceptedAt = now
-        if case .watching = phase { notes.append(.watching) }
+        if case .watching = phase { watchBegan(now) }
     }
 
-    /// How long the body may bring nothing; nil: as long as it likes.
+    private mutating func watchBegan(_ now: Duration) {
+        watchedSince = now
+        notes.append(.watching)
+    }
+
+    /// How long the body may take to begin; nil: as long as it likes.
+    var firstPatience: Duration? {
+        guard case .streaming = phase, !hasStreamed else { return patience }
+        return min(settings.streamPatience, settings.listPatience)
+    }
+
+    /// How long the body, once begun, may bring nothing; nil: as long as it likes.
     var patience: Duration? {
         switch phase {
         case .idle, .listing, .streaming: settings.listPatience
@@ -166,8 +209,9 @@ struct Reflector: Sendable {
             bookmarksReceived += 1
             if endsInitialEvents, case .streaming(let list) = phase {
                 complete(list, version: version, now: now)
+                hasStreamed = true
                 phase = .watching
-                notes.append(.watching)
+                watchBegan(now)
             } else if case .watching = phase {
                 advance(to: version)
             }
@@ -201,7 +245,12 @@ struct Reflector: Sendable {
     }
 
     private mutating func advance(to version: String) {
-        if !version.isEmpty { self.version = version }
+        guard !version.isEmpty, version != self.version else { return }
+        self.version = version
+        // A watch that brings something does what it is for: the next failure is a first one again. One that is only
+        // accepted isn't, nor one that tells what was known.
+        failures.resetPause()
+        relistsInVain = false
     }
 
     /// Takes what has changed since the last call; nil when nothing has.
@@ -227,6 +276,7 @@ struct Reflector: Sendable {
     mutating func ended(_ end: End, now: Duration) -> Action {
         guard let request else { return next(now: now) }
         self.request = nil
+        if isInDoubt, case .watching = phase { needsList = true }
         noteHealth(now)
         if let failure { return failed(request, failure, now: now) }
         switch end {
@@ -243,6 +293,11 @@ struct Reflector: Sendable {
             return next(now: now)
         }
         if let token = metadata.continueToken, !token.isEmpty {
+            if let complaint = paging.page(objects: list.count, next: token) {
+                // Without pages there may be no such trouble.
+                mustBeWhole = true
+                return failed(request, RequestFailure(.undecodable, complaint), now: now)
+            }
             return send(.list(version: version, limit: limit, continueToken: token))
         }
         complete(list, version: metadata.resourceVersion, now: now)
@@ -250,12 +305,14 @@ struct Reflector: Sendable {
     }
 
     private mutating func complete(_ list: ObjectList, version: String, now: Duration) {
-        register.replace(with: list)
+        isInDoubt = register.replace(with: list)
+        if isInDoubt { notes.append(.inDoubt) }
         self.version = version
         needsList = false
         fruitlessWatches = 0
-        manner.complete()
-        listEnded = now
+        isVersionUnavailable = false
+        mustPage = false
+        mustBeWhole = false
         completeOnce()
         notes.append(.listed(objects: list.count, took: now - listBegan))
     }
@@ -269,10 +326,10 @@ struct Reflector: Sendable {
     private mutating func watchEnded(_ request: ReflectorRequest, now: Duration) -> Action {
         if case .streaming = phase {
             // A server that doesn't know `sendInitialEvents` never says where they end.
-            manner.page()
+            mustPage = true
             return next(now: now)
         }
-        let lasted = acceptedAt.map { now - $0 } ?? .zero
+        let lasted = watchedSince.map { now - $0 } ?? .zero
         if eventsReceived == 0, lasted < .seconds(1) {
             return failed(
                 request, RequestFailure(.endedAtOnce, "the watch ended as soon as it had begun"), now: now)
@@ -284,19 +341,18 @@ struct Reflector: Sendable {
         _ request: ReflectorRequest, _ failure: RequestFailure, now: Duration
     ) -> Action {
         if let action = remedy(request, failure, now: now) { return action }
+        let (pause, isNews) = failures.add(failure, verb: request.verb, using: &random)
         notes.append(.failed(failure))
-        if failures.add(failure, verb: request.verb) {
-            notes.append(.failing(verb: request.verb, failure))
-        }
+        if isNews { notes.append(.failing(verb: request.verb, failure)) }
         if failure.code == 403, kind == .nodes || kind == .serviceCIDRs { completeOnce() }
-        return .pause(failures.pause(after: failure, using: &random))
+        return .pause(pause)
     }
 
     /// What to do at once about a failure that says how to ask better; nil when there is nothing but to wait.
     private mutating func remedy(
         _ request: ReflectorRequest, _ failure: RequestFailure, now: Duration
     ) -> Action? {
-        if failure.isVersionUnavailable { return versionUnavailable(request, now: now) }
+        if failure.isVersionUnavailable { return versionUnavailable(request, failure, now: now) }
         switch request.purpose {
         case .stream:
             guard case .streaming = phase else { return nil }
@@ -304,9 +360,9 @@ struct Reflector: Sendable {
             case .status(400), .status(403), .status(404), .status(405), .status(406), .status(415),
                 .status(422):
                 // A server that can't do it, or doesn't let us; if it is for another reason, the list tells.
-                manner.page()
+                mustPage = true
                 return next(now: now)
-            case .silence, .undecodable: manner.page()
+            case .silence, .undecodable: mustPage = true
             default: break
             }
             return nil
@@ -316,9 +372,8 @@ struct Reflector: Sendable {
                 selector.field = nil
                 return next(now: now)
             }
-            if failure.code == 404, failure.statusReason == "NotFound", kind == .serviceCIDRs {
-                return absent(now: now)
-            }
+            // Whatever its body: for a group or version that it doesn't serve, a server answers in plain text.
+            if failure.code == 404, kind == .serviceCIDRs { return absent(now: now) }
             return nil
         case .watch:
             switch failure.reason {
@@ -333,36 +388,55 @@ struct Reflector: Sendable {
         }
     }
 
+    /// What was asked from a version that the server doesn't have.
+    ///
     /// A list is asked for, of the same version or a newer one; where that can't be had either, of the newest.
-    private mutating func versionUnavailable(_ request: ReflectorRequest, now: Duration) -> Action? {
+    private mutating func versionUnavailable(
+        _ request: ReflectorRequest, _ failure: RequestFailure, now: Duration
+    ) -> Action? {
         needsList = true
-        switch request.purpose {
-        case .watch:
-            // A server that gives lists of versions it can't watch from would be asked without end.
-            guard let listEnded, now - listEnded < settings.shortestPause else { return next(now: now) }
-            return nil
-        case .stream:
-            guard case .streaming = phase else { return next(now: now) }
-        case .list: break
+        if case .watching = phase {
+            notes.append(.relisting(failure))
+            // A server that gives lists of versions it can't watch from would send all of them without end.
+            guard !relistsInVain else { return nil }
+            relistsInVain = true
+            notes.append(.failed(failure))
+            return next(now: now)
         }
-        return manner.versionRefused(for: request.purpose) ? next(now: now) : nil
+        switch request.purpose {
+        case .watch: return nil
+        case .stream:
+            guard !isVersionUnavailable else {
+                mustPage = true
+                return nil
+            }
+        case .list(_, let limit, let token):
+            if token != nil, limit > 0 {
+                mustBeWhole = true
+                isVersionUnavailable = true
+                return next(now: now)
+            }
+            guard !isVersionUnavailable else { return nil }
+        }
+        isVersionUnavailable = true
+        return next(now: now)
     }
 
     /// The kind isn't there: neither are its objects.
     private mutating func absent(now: Duration) -> Action {
-        register.replace(with: ObjectList())
+        isInDoubt = register.replace(with: ObjectList())
         if !isComplete { notes.append(.absent) }
         completeOnce()
-        manner.absent()
-        failures.forgetPauses()
+        mustPage = false
+        failures.resetPause()
         let pause = settings.absentKindPause
         return .pause(pause + pause * Double.random(in: 0..<0.5, using: &random))
     }
 
-    /// After a healthy time, a failure is a first one again.
+    /// After a healthy time of a watch, a failure is a first one again. A list proves nothing, however long it takes.
     private mutating func noteHealth(_ now: Duration) {
-        guard let acceptedAt, now - acceptedAt >= settings.healthyTime else { return }
-        let count = failures.clear()
+        guard let watchedSince, now - watchedSince >= settings.healthyTime else { return }
+        let count = failures.recover()
         if count > 0 { notes.append(.recovered(failures: count)) }
     }
 }

@@ -10,10 +10,13 @@ public struct ReflectorSettings: Sendable, Equatable {
     public var bookmarkPatience = Duration.seconds(180)
     /// How long a list may bring nothing.
     public var listPatience = Duration.seconds(60)
+    /// How long a list asked for as a stream may bring nothing at all, from a server that has never sent one: older ones
+    /// take it for a watch, and stay silent until something changes.
+    public var streamPatience = Duration.seconds(10)
     /// The pause after a first failure; doubled with each further one, up to `longestPause`.
     public var shortestPause = Duration.milliseconds(800)
     public var longestPause = Duration.seconds(30)
-    /// A request that is answered for this long makes the next failure a first one again.
+    /// A watch that is answered for this long, or brings something, makes the next failure a first one again.
     public var healthyTime = Duration.seconds(30)
     /// The longest `Retry-After` that is kept.
     public var longestRetryAfter = Duration.seconds(300)
