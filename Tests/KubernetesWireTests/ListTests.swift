@@ -178,7 +178,7 @@ struct ListTests {
         for item in [
             #"{"metadata":\#(metadata),"spec":\#(deep)}"#, #"{"spec":\#(deep) , "metadata" : \#(metadata)}"#,
             // Behind the name, no JSON.
-            #"{"metadata":\#(metadata),"spec":{[}}"#,
+            #"{"metadata":\#(metadata),"spec":{nonsense}}"#,
             #"{"metadata":{"a":\#(deep),"name":"bad","namespace":"shop","resourceVersion":"42"}}"#,
         ] {
             let body = #"{"items":[\#(item)],"metadata":{"resourceVersion":"1"}}"#
