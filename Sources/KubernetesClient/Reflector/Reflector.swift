@@ -12,36 +12,6 @@ import KubernetesWire
 /// before the last update's; an object is removed only when the server said that it is gone, or when a whole list
 /// lacks it, of which all names could be told.
 struct Reflector: Sendable {
-    enum Action: Sendable, Equatable {
-        case request(ReflectorRequest)
-        case pause(Duration)
-    }
-
-    /// Something to be told to people or counted.
-    enum Note: Sendable, Equatable {
-        /// A failure that wasn't told since all was well.
-        case failing(verb: String, RequestFailure)
-        /// All is well again, after as many failures.
-        case recovered(failures: Int)
-        case failed(RequestFailure)
-        case absent
-        /// A watch has to begin anew with all objects.
-        case relisting(RequestFailure)
-        /// A list lacks objects, but holds some whose names can't be told.
-        case inDoubt
-        case listed(objects: Int, took: Duration)
-        case watching
-    }
-
-    /// What comes of a list or watch that has ended.
-    enum End: Sendable, Equatable {
-        /// A page of a list is complete.
-        case page(ListMetadata)
-        /// The body of a watch ended as it should.
-        case clean
-        case failure(RequestFailure)
-    }
-
     private enum Phase: Sendable {
         case idle
         case listing(ObjectList)
@@ -64,19 +34,14 @@ struct Reflector: Sendable {
     private(set) var version: String?
     /// Whether all objects must be asked for before a watch can start.
     private var needsList = true
-    /// The server no longer has the version, or not yet: only its newest is sure to be had.
-    private var isVersionUnavailable = false
-    /// The next list comes by pages, whatever the settings say.
-    private var mustPage = false
     /// A watch's version was unavailable, all was asked for anew, and no watch has brought anything since.
     private var relistsInVain = false
     /// The last list couldn't tell whether some objects are gone: with the end of its watch comes another.
     private var isInDoubt = false
+    private var manner: ListManner
     private var paging = Paging()
     /// The server knows `sendInitialEvents`.
     private var hasStreamed = false
-    /// An expired continue token, or one that leads nowhere: the next list comes whole.
-    private var mustBeWhole = false
 
     private var request: ReflectorRequest?
     private var failure: RequestFailure?
@@ -89,7 +54,7 @@ struct Reflector: Sendable {
     private var eventsReceived = 0
     private var bookmarksReceived = 0
 
-    private var failures: FailureRecord
+    private var failures: FailureRegister
     private var notes: [Note] = []
 
     init(
@@ -100,36 +65,20 @@ struct Reflector: Sendable {
         self.settings = settings
         self.random = random
         selector = Selector(kind, nodeName: nodeName)
-        failures = FailureRecord(settings)
+        manner = ListManner(settings)
+        failures = FailureRegister(settings)
     }
 
     // MARK: What was asked
 
     /// The first action, and the one after a pause.
     mutating func next(now: Duration) -> Action {
-        let purpose: ReflectorRequest.Purpose
-        if needsList {
-            purpose = firstPurpose()
-            listBegan = now
-        } else {
-            purpose = .watch(version: version ?? "", seconds: watchSeconds())
-        }
-        return send(purpose)
-    }
-
-    private mutating func firstPurpose() -> ReflectorRequest.Purpose {
-        if settings.streamsLists && !mustPage {
-            phase = .streaming(ObjectList())
-            // Not older than what was told, or else the newest.
-            return .stream(version: isVersionUnavailable ? "" : version ?? "", seconds: watchSeconds())
-        }
-        phase = .listing(ObjectList())
+        guard needsList else { return send(.watch(version: version ?? "", seconds: watchSeconds())) }
+        listBegan = now
         paging = Paging()
-        // As client-go: 0 lets the server answer from memory. A server ignores a limit then, or has no such memory;
-        // with another version a limit would keep it from using that memory.
-        let from = isVersionUnavailable ? "" : version ?? "0"
-        let limit = (from.isEmpty || from == "0") && !mustBeWhole ? settings.pageSize : 0
-        return .list(version: from, limit: limit, continueToken: nil)
+        let purpose = manner.purpose(from: version, seconds: watchSeconds())
+        if case .stream = purpose { phase = .streaming(ObjectList()) } else { phase = .listing(ObjectList()) }
+        return send(purpose)
     }
 
     private mutating func watchSeconds() -> Int {
@@ -249,7 +198,7 @@ struct Reflector: Sendable {
         self.version = version
         // A watch that brings something does what it is for: the next failure is a first one again. One that is only
         // accepted isn't, nor one that tells what was known.
-        failures.resetPause()
+        failures.forgetPauses()
         relistsInVain = false
     }
 
@@ -294,8 +243,7 @@ struct Reflector: Sendable {
         }
         if let token = metadata.continueToken, !token.isEmpty {
             if let complaint = paging.page(objects: list.count, next: token) {
-                // Without pages there may be no such trouble.
-                mustBeWhole = true
+                manner.takeWhole()
                 return failed(request, RequestFailure(.undecodable, complaint), now: now)
             }
             return send(.list(version: version, limit: limit, continueToken: token))
@@ -310,9 +258,7 @@ struct Reflector: Sendable {
         self.version = version
         needsList = false
         fruitlessWatches = 0
-        isVersionUnavailable = false
-        mustPage = false
-        mustBeWhole = false
+        manner.complete()
         completeOnce()
         notes.append(.listed(objects: list.count, took: now - listBegan))
     }
@@ -326,7 +272,7 @@ struct Reflector: Sendable {
     private mutating func watchEnded(_ request: ReflectorRequest, now: Duration) -> Action {
         if case .streaming = phase {
             // A server that doesn't know `sendInitialEvents` never says where they end.
-            mustPage = true
+            manner.page()
             return next(now: now)
         }
         let lasted = watchedSince.map { now - $0 } ?? .zero
@@ -341,11 +287,12 @@ struct Reflector: Sendable {
         _ request: ReflectorRequest, _ failure: RequestFailure, now: Duration
     ) -> Action {
         if let action = remedy(request, failure, now: now) { return action }
-        let (pause, isNews) = failures.add(failure, verb: request.verb, using: &random)
         notes.append(.failed(failure))
-        if isNews { notes.append(.failing(verb: request.verb, failure)) }
+        if failures.add(failure, verb: request.verb) {
+            notes.append(.failing(verb: request.verb, failure))
+        }
         if failure.code == 403, kind == .nodes || kind == .serviceCIDRs { completeOnce() }
-        return .pause(pause)
+        return .pause(failures.pause(after: failure, using: &random))
     }
 
     /// What to do at once about a failure that says how to ask better; nil when there is nothing but to wait.
@@ -360,9 +307,9 @@ struct Reflector: Sendable {
             case .status(400), .status(403), .status(404), .status(405), .status(406), .status(415),
                 .status(422):
                 // A server that can't do it, or doesn't let us; if it is for another reason, the list tells.
-                mustPage = true
+                manner.page()
                 return next(now: now)
-            case .silence, .undecodable: mustPage = true
+            case .silence, .undecodable: manner.page()
             default: break
             }
             return nil
@@ -403,23 +350,7 @@ struct Reflector: Sendable {
             notes.append(.failed(failure))
             return next(now: now)
         }
-        switch request.purpose {
-        case .watch: return nil
-        case .stream:
-            guard !isVersionUnavailable else {
-                mustPage = true
-                return nil
-            }
-        case .list(_, let limit, let token):
-            if token != nil, limit > 0 {
-                mustBeWhole = true
-                isVersionUnavailable = true
-                return next(now: now)
-            }
-            guard !isVersionUnavailable else { return nil }
-        }
-        isVersionUnavailable = true
-        return next(now: now)
+        return manner.versionRefused(for: request.purpose) ? next(now: now) : nil
     }
 
     /// The kind isn't there: neither are its objects.
@@ -427,8 +358,8 @@ struct Reflector: Sendable {
         isInDoubt = register.replace(with: ObjectList())
         if !isComplete { notes.append(.absent) }
         completeOnce()
-        mustPage = false
-        failures.resetPause()
+        manner.absent()
+        failures.forgetPauses()
         let pause = settings.absentKindPause
         return .pause(pause + pause * Double.random(in: 0..<0.5, using: &random))
     }
@@ -436,7 +367,7 @@ struct Reflector: Sendable {
     /// After a healthy time of a watch, a failure is a first one again. A list proves nothing, however long it takes.
     private mutating func noteHealth(_ now: Duration) {
         guard let watchedSince, now - watchedSince >= settings.healthyTime else { return }
-        let count = failures.recover()
+        let count = failures.clear()
         if count > 0 { notes.append(.recovered(failures: count)) }
     }
 }
