@@ -19,7 +19,7 @@ actor CredentialStore {
     private let connection: ClientConnection
     private let surroundings: Surroundings
     private let age: Duration
-    private let execTimeout: Duration
+    private let plugins: PluginRunner
     private let logger: Logger
 
     private var access: (text: [UInt8], value: ServerAccess)?
@@ -27,8 +27,8 @@ actor CredentialStore {
     private var readAt: Date?
     private var parsed = ParsedFiles()
     private var plugin: (plugin: ExecPlugin, credential: ExecCredential)?
-    private var pluginRun: Task<Result<ExecCredential, CredentialError>, Never>?
     private var toldProblem: String?
+    private var isShutDown = false
 
     init(
         _ connection: ClientConnection, surroundings: Surroundings, age: Duration, execTimeout: Duration,
@@ -37,7 +37,7 @@ actor CredentialStore {
         self.connection = connection
         self.surroundings = surroundings
         self.age = age
-        self.execTimeout = execTimeout
+        plugins = PluginRunner(timeout: execTimeout)
         self.logger = logger
     }
 
@@ -56,7 +56,8 @@ actor CredentialStore {
             }
             return next
         } catch {
-            guard let current else { throw error }
+            // Who no longer waits has learnt nothing about the files.
+            guard let current, !Task.isCancelled, !isShutDown else { throw error }
             readAt = surroundings.now()
             if toldProblem != error.description {
                 logger.warning("\(error); what was read before stays in use")
@@ -72,6 +73,12 @@ actor CredentialStore {
         guard refused == current else { return }
         readAt = nil
         plugin = nil
+    }
+
+    /// Ends the plugin that runs, and returns when its process is gone; none is run from then on.
+    func shutDown() async {
+        isShutDown = true
+        await plugins.shutDown()
     }
 
     private var isFresh: Bool {
@@ -202,21 +209,7 @@ actor CredentialStore {
         {
             return plugin.credential
         }
-        let run: Task<Result<ExecCredential, CredentialError>, Never>
-        if let pluginRun {
-            run = pluginRun
-        } else {
-            run = Task { [execTimeout] in
-                do throws(CredentialError) { return .success(try await exec.run(timeout: execTimeout)) } catch
-                {
-                    return .failure(error)
-                }
-            }
-            pluginRun = run
-        }
-        let result = await run.value
-        if pluginRun == run { pluginRun = nil }
-        let credential = try result.get()
+        let credential = try await plugins.run(exec)
         plugin = (exec, credential)
         return credential
     }
