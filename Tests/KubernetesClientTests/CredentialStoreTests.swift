@@ -143,6 +143,35 @@ struct CredentialStoreTests {
         #expect(try await store.credentials().endpoint != first.endpoint)
     }
 
+    @Test("a certificate that is replaced before its key: the pair from before stays, and both files are told")
+    func halfReplacedPair() async throws {
+        try directory.write(authority.certificate, to: "ca.crt")
+        let (client, next) = (try authority.client(), try authority.client())
+        try directory.write(client.certificate, to: "client.crt")
+        try directory.write(client.key, to: "client.key")
+        let path = try write("client-certificate: client.crt", "client-key: client.key")
+        let store = store(kubeconfig: path)
+        let first = try await store.credentials()
+        try directory.write(next.certificate, to: "client.crt")
+        for _ in 0..<3 { #expect(try await store.credentials() == first) }
+        let problem =
+            "\(path): users[0].user.client-certificate: \(directory["client.crt"]): doesn't go with the key, "
+            + directory["client.key"]
+        #expect(log.all == ["warning: \(problem); what was read before stays in use"])
+        let error = await #expect(throws: CredentialError.self) {
+            try await self.store(kubeconfig: path).credentials()
+        }
+        #expect(error?.description == problem)
+
+        try directory.write(next.key, to: "client.key")
+        let second = try await store.credentials()
+        #expect(second.endpoint.tls?.certificates.first != first.endpoint.tls?.certificates.first)
+        #expect(log.all.last == "info: credentials can be read again")
+        // The key first, this time.
+        try directory.write(client.key, to: "client.key")
+        #expect(try await store.credentials() == second)
+    }
+
     @Test("what a named file lacks is told with the field that names it")
     func wrongFiles() async throws {
         let path = try write("token: one")
@@ -250,6 +279,25 @@ struct CredentialStoreTests {
         #expect(credentials.authorization == nil)
         #expect(credentials.endpoint.tls?.certificates.count == 1)
         #expect(credentials.endpoint.tls?.key != nil)
+    }
+
+    @Test("a plugin's certificate and key that don't go together are told, and it is asked again")
+    func pluginPair() async throws {
+        let (client, other) = (try authority.client(), try authority.client())
+        func write(key: String) throws {
+            let status = ["clientCertificateData": client.certificate, "clientKeyData": key]
+            try directory.write(
+                String(decoding: try JSONEncoder().encode(status), as: UTF8.self), to: "status")
+        }
+        try write(key: other.key)
+        let path = try plugin(
+            #"printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":'"#
+                + #"; cat "$(dirname "$0")/status"; echo '}'"#)
+        let store = store(kubeconfig: path)
+        let error = await #expect(throws: CredentialError.self) { try await store.credentials() }
+        #expect(error?.description == "\(path): users[0].user.exec: certificate and key don't go together")
+        try write(key: client.key)
+        #expect(try await store.credentials().endpoint.tls?.key != nil)
     }
 
     @Test("what goes wrong with a plugin is told with the field that names it, and never what it said")

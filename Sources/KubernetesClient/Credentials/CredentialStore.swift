@@ -120,9 +120,18 @@ actor CredentialStore {
         if access.server.scheme == .https {
             var tls = Endpoint.TLS(trust: try trust(access.verification))
             if let certificate, let key {
-                tls.certificates = try parsed.certificates(
-                    certificate, error: refusal(identity.certificate, else: identity.exec))
-                tls.key = try parsed.key(key, error: refusal(identity.key, else: identity.exec))
+                do throws(CredentialError) {
+                    let pair = try parsed.pair(
+                        certificate, key, of: identity.key,
+                        certificateError: refusal(identity.certificate, else: identity.exec),
+                        keyError: refusal(identity.key, else: identity.exec))
+                    tls.certificates = pair.certificates
+                    tls.key = pair.key
+                } catch {
+                    // What a plugin says next may be better.
+                    plugin = nil
+                    throw error
+                }
             }
             endpoint.tls = tls
         }
@@ -228,36 +237,6 @@ actor CredentialStore {
             throw CredentialError(file: path, message: "larger than \(Kubeconfig.sizeLimit) bytes")
         }
         return [UInt8](data)
-    }
-}
-
-/// Certificates and keys that were parsed before, so that what hasn't changed is the same object again.
-private struct ParsedFiles {
-    private var certificates: [[UInt8]: [NIOSSLCertificate]] = [:]
-    private var keys: [Secret<[UInt8]>: NIOSSLPrivateKey] = [:]
-
-    mutating func certificates(
-        _ bytes: [UInt8], error: (String) -> CredentialError
-    ) throws(CredentialError) -> [NIOSSLCertificate] {
-        if let known = certificates[bytes] { return known }
-        guard let parsed = try? NIOSSLCertificate.fromPEMBytes(bytes), !parsed.isEmpty else {
-            throw error("no certificates in PEM")
-        }
-        // Two of them are in use at a time: the authority's and this client's.
-        if certificates.count >= 4 { certificates.removeAll() }
-        certificates[bytes] = parsed
-        return parsed
-    }
-
-    mutating func key(_ bytes: [UInt8], error: (String) -> CredentialError) throws(CredentialError)
-        -> NIOSSLPrivateKey
-    {
-        if let known = keys[Secret(bytes)] { return known }
-        guard let parsed = try? NIOSSLPrivateKey(bytes: bytes, format: .pem) else {
-            throw error("no private key in PEM")
-        }
-        keys = [Secret(bytes): parsed]
-        return parsed
     }
 }
 
