@@ -143,7 +143,8 @@ struct CredentialStoreTests {
         #expect(try await store.credentials().endpoint != first.endpoint)
     }
 
-    @Test("a certificate that is replaced before its key: the pair from before stays, and both files are told")
+    @Test(
+        "a certificate that is replaced before its key: the pair from before stays, and both files are told")
     func halfReplacedPair() async throws {
         try directory.write(authority.certificate, to: "ca.crt")
         let (client, next) = (try authority.client(), try authority.client())
@@ -327,6 +328,52 @@ struct CredentialStoreTests {
                 error?.description == "\(path): users[0].user.exec: \(directory.path)/./login: \(message)"
             )
         }
+    }
+
+    @Test("the end of what a plugin writes to standard error is told, in one line")
+    func pluginComplaints() async throws {
+        let cases: [(script: String, complaint: String)] = [
+            ("echo 'no token: log in first' >&2; exit 1", "exit code 1; it says: no token: log in first"),
+            (
+                #"printf 'one\ntwo\n\n  three\r\nf\033our\n' >&2; exit 1"#,
+                "exit code 1; it says: two | three | f?our"
+            ),
+            (
+                "head -c 2000000 /dev/zero | tr '\\0' x >&2; printf end >&2; exit 1",
+                "exit code 1; it says: ..." + String(repeating: "x", count: 294) + "end"
+            ),
+            ("printf ' \n' >&2; exit 1", "exit code 1"),
+            ("echo sorry >&2; echo hush", "what it says is no ExecCredential in JSON; it says: sorry"),
+        ]
+        for (script, complaint) in cases {
+            let path = try plugin(script)
+            let error = await #expect(throws: CredentialError.self) {
+                try await store(kubeconfig: path).credentials()
+            }
+            #expect(
+                error?.description == "\(path): users[0].user.exec: \(directory.path)/./login: \(complaint)")
+        }
+    }
+
+    @Test("what a plugin writes to standard error makes no other problem of the same one")
+    func changingComplaints() async throws {
+        let good = answer(#"{"token":"t","expirationTimestamp":"2000-01-01T00:00:00Z"}"#)
+        let path = try plugin(good)
+        let store = store(kubeconfig: path)
+        let first = try await store.credentials()
+        _ = try plugin("wc -l < '\(directory["runs"])' >&2; exit 1")
+        for _ in 0..<3 { #expect(try await store.credentials() == first) }
+        #expect(log.all.count == 1)
+        #expect(log.all.first?.contains("exit code 1; it says: 2; what was read before") == true)
+    }
+
+    @Test("a plugin that leaves a process behind with its standard error isn't waited for any longer")
+    func lastingPlugin() async throws {
+        let path = try plugin(
+            "sleep 600 >/dev/null & echo $! > '\(directory["child"])'\n" + answer(#"{"token":"t"}"#))
+        let credentials = try await store(kubeconfig: path).credentials()
+        #expect(credentials.authorization?.value == "Bearer t")
+        kill(try #require(Int32(try directory.read("child").split(separator: "\n")[0])), SIGKILL)
     }
 
     @Test("a plugin that doesn't end is killed, with what it started")

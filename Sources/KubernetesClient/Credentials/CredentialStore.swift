@@ -59,9 +59,9 @@ actor CredentialStore {
             // Who no longer waits has learnt nothing about the files.
             guard let current, !Task.isCancelled, !isShutDown else { throw error }
             readAt = surroundings.now()
-            if toldProblem != error.description {
+            if toldProblem != error.problem {
                 logger.warning("\(error); what was read before stays in use")
-                toldProblem = error.description
+                toldProblem = error.problem
             }
             return current
         }
