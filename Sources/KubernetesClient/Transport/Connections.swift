@@ -47,6 +47,8 @@ final class Connections: Sendable {
         var isShutDown = false
     }
 
+    private static let patience = Duration.milliseconds(500)
+
     private let state = Mutex(State())
     private let connectTimeout: Duration
 
@@ -76,8 +78,10 @@ final class Connections: Sendable {
             state.endpoint = nil
             return state.lease.take()
         }
-        // Ends the responses under way, too.
-        try? await lease?.client.shutdown()
+        guard let client = lease?.client else { return }
+        // Ends the responses under way, too. A peer that doesn't answer isn't waited for: neither the 5 s that NIOSSL
+        // gives it to take leave (close_notify), nor for a connection that is being made.
+        await BoundedWait.run(atMost: Self.patience) { try? await client.shutdown() }
     }
 
     private func makeClient(_ endpoint: Endpoint) -> HTTPClient {
