@@ -143,6 +143,7 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
             ], path: "Tests/Support/TestAPIServer", swiftSettings: strict),
         .target(
             name: "ClusterGenerator", dependencies: ["KubernetesAPI", "IPAddressing"],
@@ -235,6 +236,7 @@ let package = Package(
                 "KubernetesAPI",
                 "IPAddressing",
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ], swiftSettings: strict),
         .testTarget(
             name: "KubernetesWireTests",

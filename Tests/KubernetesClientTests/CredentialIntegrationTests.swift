@@ -161,6 +161,74 @@ struct CredentialIntegrationTests {
         }
     }
 
+    @Test("a certificate for the peer's address is no certificate for the name that tls-server-name gives")
+    func addressForName() async throws {
+        let authority = try FollowedCluster.authority.get()
+        let credential = try authority.server(names: ["kubernetes"], addresses: ["127.0.0.1"])
+        let cluster = try await FollowedCluster(
+            credential: credential,
+            kubeconfig: { kubeconfig, _ in
+                kubeconfig.clusterFields.append("tls-server-name: kubernetes.default")
+            })
+        try await cluster.run { cluster in
+            SmallCluster.fill(cluster.store)
+            cluster.follow()
+            let line = try await cluster.complaint(containing: "certificate", "kubernetes.default")
+            #expect(cluster.server.requests.isEmpty)
+            var kubeconfig = Kubeconfig(server: cluster.server.url, authority: authority.certificate)
+            kubeconfig.clusterFields.append("tls-server-name: kubernetes")
+            try cluster.directory.write(kubeconfig.text, to: "kubeconfig")
+            try await recovers(cluster, after: line)
+        }
+    }
+
+    @Test("a certificate for the peer's address is no certificate for a server that is given by its name")
+    func addressForHost() async throws {
+        let authority = try FollowedCluster.authority.get()
+        let credential = try authority.server(names: ["kubernetes"], addresses: ["127.0.0.1"])
+        let cluster = try await FollowedCluster(
+            credential: credential,
+            kubeconfig: { kubeconfig, _ in
+                kubeconfig.server = kubeconfig.server.replacing("127.0.0.1", with: "localhost")
+            })
+        try await cluster.run { cluster in
+            SmallCluster.fill(cluster.store)
+            cluster.follow()
+            let line = try await cluster.complaint(containing: "certificate", "localhost")
+            #expect(cluster.server.requests.isEmpty)
+            try cluster.server.present(
+                authority.server(names: ["localhost"], addresses: ["192.0.2.1"]))
+            try await recovers(cluster, after: line)
+        }
+    }
+
+    @Test("over HTTP/2, too, the wrong server is sent no request")
+    func addressForNameHTTP2() async throws {
+        let authority = try FollowedCluster.authority.get()
+        for isRight in [false, true] {
+            let peer = try await HTTP2Greeter(
+                authority.server(
+                    names: [isRight ? "kubernetes.default" : "kubernetes"], addresses: ["127.0.0.1"]))
+            let cluster = try await FollowedCluster(kubeconfig: { kubeconfig, _ in
+                kubeconfig.server = "https://127.0.0.1:\(peer.port)"
+                kubeconfig.clusterFields.append("tls-server-name: kubernetes.default")
+            })
+            try await cluster.run { cluster in
+                cluster.follow()
+                let (settings, headers): (UInt8, UInt8) = (4, 1)
+                let types = try await within("the connection neither brought a request nor ended") {
+                    await peer.frameTypes(until: headers)
+                }
+                #expect(types.contains(settings))
+                #expect(types.contains(headers) == isRight)
+                if !isRight {
+                    _ = try await cluster.complaint(containing: "certificate", "kubernetes.default")
+                }
+            }
+            await peer.stop()
+        }
+    }
+
     @Test("insecure-skip-tls-verify takes any certificate")
     func insecure() async throws {
         let stranger = try CertificateAuthority("stranger").server(

@@ -143,6 +143,36 @@ struct CredentialStoreTests {
         #expect(try await store.credentials().endpoint != first.endpoint)
     }
 
+    @Test(
+        "a certificate that is replaced before its key: the pair from before stays, and both files are told")
+    func halfReplacedPair() async throws {
+        try directory.write(authority.certificate, to: "ca.crt")
+        let (client, next) = (try authority.client(), try authority.client())
+        try directory.write(client.certificate, to: "client.crt")
+        try directory.write(client.key, to: "client.key")
+        let path = try write("client-certificate: client.crt", "client-key: client.key")
+        let store = store(kubeconfig: path)
+        let first = try await store.credentials()
+        try directory.write(next.certificate, to: "client.crt")
+        for _ in 0..<3 { #expect(try await store.credentials() == first) }
+        let problem =
+            "\(path): users[0].user.client-certificate: \(directory["client.crt"]): doesn't go with the key, "
+            + directory["client.key"]
+        #expect(log.all == ["warning: \(problem); what was read before stays in use"])
+        let error = await #expect(throws: CredentialError.self) {
+            try await self.store(kubeconfig: path).credentials()
+        }
+        #expect(error?.description == problem)
+
+        try directory.write(next.key, to: "client.key")
+        let second = try await store.credentials()
+        #expect(second.endpoint.tls?.certificates.first != first.endpoint.tls?.certificates.first)
+        #expect(log.all.last == "info: credentials can be read again")
+        // The key first, this time.
+        try directory.write(client.key, to: "client.key")
+        #expect(try await store.credentials() == second)
+    }
+
     @Test("what a named file lacks is told with the field that names it")
     func wrongFiles() async throws {
         let path = try write("token: one")
@@ -252,6 +282,25 @@ struct CredentialStoreTests {
         #expect(credentials.endpoint.tls?.key != nil)
     }
 
+    @Test("a plugin's certificate and key that don't go together are told, and it is asked again")
+    func pluginPair() async throws {
+        let (client, other) = (try authority.client(), try authority.client())
+        func write(key: String) throws {
+            let status = ["clientCertificateData": client.certificate, "clientKeyData": key]
+            try directory.write(
+                String(decoding: try JSONEncoder().encode(status), as: UTF8.self), to: "status")
+        }
+        try write(key: other.key)
+        let path = try plugin(
+            #"printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":'"#
+                + #"; cat "$(dirname "$0")/status"; echo '}'"#)
+        let store = store(kubeconfig: path)
+        let error = await #expect(throws: CredentialError.self) { try await store.credentials() }
+        #expect(error?.description == "\(path): users[0].user.exec: certificate and key don't go together")
+        try write(key: client.key)
+        #expect(try await store.credentials().endpoint.tls?.key != nil)
+    }
+
     @Test("what goes wrong with a plugin is told with the field that names it, and never what it said")
     func pluginErrors() async throws {
         let cases: [(script: String, message: String)] = [
@@ -279,6 +328,52 @@ struct CredentialStoreTests {
                 error?.description == "\(path): users[0].user.exec: \(directory.path)/./login: \(message)"
             )
         }
+    }
+
+    @Test("the end of what a plugin writes to standard error is told, in one line")
+    func pluginComplaints() async throws {
+        let cases: [(script: String, complaint: String)] = [
+            ("echo 'no token: log in first' >&2; exit 1", "exit code 1; it says: no token: log in first"),
+            (
+                #"printf 'one\ntwo\n\n  three\r\nf\033our\n' >&2; exit 1"#,
+                "exit code 1; it says: two | three | f?our"
+            ),
+            (
+                "head -c 2000000 /dev/zero | tr '\\0' x >&2; printf end >&2; exit 1",
+                "exit code 1; it says: ..." + String(repeating: "x", count: 294) + "end"
+            ),
+            ("printf ' \n' >&2; exit 1", "exit code 1"),
+            ("echo sorry >&2; echo hush", "what it says is no ExecCredential in JSON; it says: sorry"),
+        ]
+        for (script, complaint) in cases {
+            let path = try plugin(script)
+            let error = await #expect(throws: CredentialError.self) {
+                try await store(kubeconfig: path).credentials()
+            }
+            #expect(
+                error?.description == "\(path): users[0].user.exec: \(directory.path)/./login: \(complaint)")
+        }
+    }
+
+    @Test("what a plugin writes to standard error makes no other problem of the same one")
+    func changingComplaints() async throws {
+        let good = answer(#"{"token":"t","expirationTimestamp":"2000-01-01T00:00:00Z"}"#)
+        let path = try plugin(good)
+        let store = store(kubeconfig: path)
+        let first = try await store.credentials()
+        _ = try plugin("wc -l < '\(directory["runs"])' >&2; exit 1")
+        for _ in 0..<3 { #expect(try await store.credentials() == first) }
+        #expect(log.all.count == 1)
+        #expect(log.all.first?.contains("exit code 1; it says: 2; what was read before") == true)
+    }
+
+    @Test("a plugin that leaves a process behind with its standard error isn't waited for any longer")
+    func lastingPlugin() async throws {
+        let path = try plugin(
+            "sleep 600 >/dev/null & echo $! > '\(directory["child"])'\n" + answer(#"{"token":"t"}"#))
+        let credentials = try await store(kubeconfig: path).credentials()
+        #expect(credentials.authorization?.value == "Bearer t")
+        kill(try #require(Int32(try directory.read("child").split(separator: "\n")[0])), SIGKILL)
     }
 
     @Test("a plugin that doesn't end is killed, with what it started")

@@ -230,6 +230,24 @@ struct FaultIntegrationTests {
         }
     }
 
+    @Test("a client that is shut down doesn't wait for a connection that is being made")
+    func shutDownWhileConnecting() async throws {
+        var setup = FollowedCluster.Setup()
+        // Whoever waits for this long has failed.
+        setup.timeouts.connect = .seconds(90)
+        try await FollowedCluster(setup).run { cluster in
+            cluster.server.delayConnections(.seconds(3_600))
+            cluster.follow()
+            try await within("no connection came") {
+                while cluster.server.connectionCount == 0 {
+                    try Task.checkCancellation()
+                    await Task.yield()
+                }
+            }
+            try await within("the client isn't shut down") { await cluster.client.shutDown() }
+        }
+    }
+
     @Test("Retry-After is kept", arguments: [429, 503])
     func retryAfter(_ code: Int) async throws {
         var setup = FollowedCluster.Setup()

@@ -6,14 +6,23 @@ public struct CredentialError: Error, Equatable, CustomStringConvertible {
     public var field: String?
     /// What is wrong, in one line.
     public var message: String
+    /// The end of what a credential plugin wrote to standard error, in one line. It may hold a time or a number that
+    /// makes it another each time, so it doesn't tell one problem from another.
+    public var plugin: String?
 
-    public init(file: String? = nil, field: String? = nil, message: String) {
+    public init(file: String? = nil, field: String? = nil, message: String, plugin: String? = nil) {
         self.file = file
         self.field = field
         self.message = message
+        self.plugin = plugin
+    }
+
+    /// Without what a plugin says.
+    var problem: String {
+        [file, field, message].compactMap { $0 }.joined(separator: ": ")
     }
 
     public var description: String {
-        [file, field, message].compactMap { $0 }.joined(separator: ": ")
+        plugin.map { "\(problem); it says: \($0)" } ?? problem
     }
 }

@@ -19,7 +19,7 @@ actor CredentialStore {
     private let connection: ClientConnection
     private let surroundings: Surroundings
     private let age: Duration
-    private let execTimeout: Duration
+    private let plugins: PluginRunner
     private let logger: Logger
 
     private var access: (text: [UInt8], value: ServerAccess)?
@@ -27,8 +27,8 @@ actor CredentialStore {
     private var readAt: Date?
     private var parsed = ParsedFiles()
     private var plugin: (plugin: ExecPlugin, credential: ExecCredential)?
-    private var pluginRun: Task<Result<ExecCredential, CredentialError>, Never>?
     private var toldProblem: String?
+    private var isShutDown = false
 
     init(
         _ connection: ClientConnection, surroundings: Surroundings, age: Duration, execTimeout: Duration,
@@ -37,7 +37,7 @@ actor CredentialStore {
         self.connection = connection
         self.surroundings = surroundings
         self.age = age
-        self.execTimeout = execTimeout
+        plugins = PluginRunner(timeout: execTimeout)
         self.logger = logger
     }
 
@@ -56,11 +56,12 @@ actor CredentialStore {
             }
             return next
         } catch {
-            guard let current else { throw error }
+            // Who no longer waits has learnt nothing about the files.
+            guard let current, !Task.isCancelled, !isShutDown else { throw error }
             readAt = surroundings.now()
-            if toldProblem != error.description {
+            if toldProblem != error.problem {
                 logger.warning("\(error); what was read before stays in use")
-                toldProblem = error.description
+                toldProblem = error.problem
             }
             return current
         }
@@ -72,6 +73,12 @@ actor CredentialStore {
         guard refused == current else { return }
         readAt = nil
         plugin = nil
+    }
+
+    /// Ends the plugin that runs, and returns when its process is gone; none is run from then on.
+    func shutDown() async {
+        isShutDown = true
+        await plugins.shutDown()
     }
 
     private var isFresh: Bool {
@@ -113,9 +120,18 @@ actor CredentialStore {
         if access.server.scheme == .https {
             var tls = Endpoint.TLS(trust: try trust(access.verification))
             if let certificate, let key {
-                tls.certificates = try parsed.certificates(
-                    certificate, error: refusal(identity.certificate, else: identity.exec))
-                tls.key = try parsed.key(key, error: refusal(identity.key, else: identity.exec))
+                do throws(CredentialError) {
+                    let pair = try parsed.pair(
+                        certificate, key, of: identity.key,
+                        certificateError: refusal(identity.certificate, else: identity.exec),
+                        keyError: refusal(identity.key, else: identity.exec))
+                    tls.certificates = pair.certificates
+                    tls.key = pair.key
+                } catch {
+                    // What a plugin says next may be better.
+                    plugin = nil
+                    throw error
+                }
             }
             endpoint.tls = tls
         }
@@ -202,21 +218,7 @@ actor CredentialStore {
         {
             return plugin.credential
         }
-        let run: Task<Result<ExecCredential, CredentialError>, Never>
-        if let pluginRun {
-            run = pluginRun
-        } else {
-            run = Task { [execTimeout] in
-                do throws(CredentialError) { return .success(try await exec.run(timeout: execTimeout)) } catch
-                {
-                    return .failure(error)
-                }
-            }
-            pluginRun = run
-        }
-        let result = await run.value
-        if pluginRun == run { pluginRun = nil }
-        let credential = try result.get()
+        let credential = try await plugins.run(exec)
         plugin = (exec, credential)
         return credential
     }
@@ -235,36 +237,6 @@ actor CredentialStore {
             throw CredentialError(file: path, message: "larger than \(Kubeconfig.sizeLimit) bytes")
         }
         return [UInt8](data)
-    }
-}
-
-/// Certificates and keys that were parsed before, so that what hasn't changed is the same object again.
-private struct ParsedFiles {
-    private var certificates: [[UInt8]: [NIOSSLCertificate]] = [:]
-    private var keys: [Secret<[UInt8]>: NIOSSLPrivateKey] = [:]
-
-    mutating func certificates(
-        _ bytes: [UInt8], error: (String) -> CredentialError
-    ) throws(CredentialError) -> [NIOSSLCertificate] {
-        if let known = certificates[bytes] { return known }
-        guard let parsed = try? NIOSSLCertificate.fromPEMBytes(bytes), !parsed.isEmpty else {
-            throw error("no certificates in PEM")
-        }
-        // Two of them are in use at a time: the authority's and this client's.
-        if certificates.count >= 4 { certificates.removeAll() }
-        certificates[bytes] = parsed
-        return parsed
-    }
-
-    mutating func key(_ bytes: [UInt8], error: (String) -> CredentialError) throws(CredentialError)
-        -> NIOSSLPrivateKey
-    {
-        if let known = keys[Secret(bytes)] { return known }
-        guard let parsed = try? NIOSSLPrivateKey(bytes: bytes, format: .pem) else {
-            throw error("no private key in PEM")
-        }
-        keys = [Secret(bytes): parsed]
-        return parsed
     }
 }
 

@@ -6,7 +6,7 @@ import SystemPackage
 /// kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins).
 struct ExecPlugin: Sendable, Equatable {
     static let versions = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"]
-    /// Standard output beyond this is refused, standard error cut.
+    /// Standard output beyond this is refused.
     static let outputLimit = 1 << 20
 
     var apiVersion: String
@@ -98,10 +98,16 @@ struct ExecPlugin: Sendable, Equatable {
             variables[key] = value
         }
         let inherited = Subprocess.Environment.inherit.updating(variables)
-        let outcome = await output(environment: inherited, timeout: timeout)
-        switch outcome {
-        case .failed(let message): throw origin.error("\(command): \(message)")
-        case .said(let bytes): return try ExecCredential(bytes, plugin: self)
+        let complaints = LastLines()
+        do throws(CredentialError) {
+            switch await output(environment: inherited, complaints: complaints, timeout: timeout) {
+            case .failed(let message): throw origin.error("\(command): \(message)")
+            case .said(let bytes): return try ExecCredential(bytes, plugin: self)
+            }
+        } catch {
+            var error = error
+            error.plugin = complaints.line
+            throw error
         }
     }
 
@@ -110,9 +116,11 @@ struct ExecPlugin: Sendable, Equatable {
         case failed(String)
     }
 
-    private func output(environment: Subprocess.Environment, timeout: Duration) async -> Outcome {
+    private func output(
+        environment: Subprocess.Environment, complaints: LastLines, timeout: Duration
+    ) async -> Outcome {
         await withTaskGroup(of: Outcome?.self) { group in
-            group.addTask { await self.output(environment: environment) }
+            group.addTask { await self.output(environment: environment, complaints: complaints) }
             group.addTask {
                 try? await Task.sleep(for: timeout)
                 return nil
@@ -123,7 +131,7 @@ struct ExecPlugin: Sendable, Equatable {
         }
     }
 
-    private func output(environment: Subprocess.Environment) async -> Outcome {
+    private func output(environment: Subprocess.Environment, complaints: LastLines) async -> Outcome {
         var options = PlatformOptions()
         // A group of its own, so that what the plugin started ends with it.
         options.processGroupID = 0
@@ -134,7 +142,15 @@ struct ExecPlugin: Sendable, Equatable {
             let result = try await Subprocess.run(
                 command.contains("/") ? .path(FilePath(command)) : .name(command),
                 arguments: Arguments(arguments), environment: environment, platformOptions: options,
-                output: .bytes(limit: Self.outputLimit), error: .discarded)
+                input: .none, output: .bytes(limit: Self.outputLimit), error: .sequence
+            ) { execution in
+                // Whatever befalls these, the plugin counts by its output and its end.
+                do {
+                    for try await bytes in execution.standardError {
+                        bytes.withUnsafeBytes { complaints.add($0) }
+                    }
+                } catch {}
+            }
             switch result.terminationStatus {
             case .exited(0): return .said(result.standardOutput)
             case .exited(let code): return .failed("exit code \(code)")

@@ -12,6 +12,9 @@ struct ServerAccess: Sendable, Equatable {
         var place: Place
         /// The configuration's file and field, for messages.
         var origin: Origin
+
+        /// Nil for bytes from the configuration itself.
+        var file: String? { if case .file(let path) = place { path } else { nil } }
     }
 
     struct Origin: Sendable, Equatable {

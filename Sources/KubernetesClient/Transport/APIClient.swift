@@ -99,9 +99,16 @@ public final class APIClient: Sendable {
         limit = Mutex(rate < 0 ? nil : TokenBucket(rate: rate, burst: burst, now: .zero))
     }
 
-    /// Ends all connections; requests fail from then on.
+    /// A plugin is sent SIGTERM and, a second later, SIGKILL.
+    private static let pluginPatience = Duration.seconds(2)
+
+    /// Ends all connections and a credential plugin that runs; requests fail from then on. Takes no longer than 2 s.
     public func shutDown() async {
+        async let plugins: Void = BoundedWait.run(atMost: Self.pluginPatience) { [store] in
+            await store.shutDown()
+        }
         await connections.shutDown()
+        await plugins
     }
 
     /// The header `Accept` for lists and watches.
@@ -124,6 +131,7 @@ public final class APIClient: Sendable {
             try await takeTurn()
             let credentials: Credentials
             do throws(CredentialError) { credentials = try await store.credentials() } catch {
+                try Task.checkCancellation()
                 throw Failure(host: nil, RequestFailure(error))
             }
             let host = credentials.endpoint.server.hostAndPort

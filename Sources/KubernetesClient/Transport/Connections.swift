@@ -47,6 +47,8 @@ final class Connections: Sendable {
         var isShutDown = false
     }
 
+    private static let patience = Duration.milliseconds(500)
+
     private let state = Mutex(State())
     private let connectTimeout: Duration
 
@@ -76,8 +78,10 @@ final class Connections: Sendable {
             state.endpoint = nil
             return state.lease.take()
         }
-        // Ends the responses under way, too.
-        try? await lease?.client.shutdown()
+        guard let client = lease?.client else { return }
+        // Ends the responses under way, too. A peer that doesn't answer isn't waited for: neither the 5 s that NIOSSL
+        // gives it to take leave (close_notify), nor for a connection that is being made.
+        await BoundedWait.run(atMost: Self.patience) { try? await client.shutdown() }
     }
 
     private func makeClient(_ endpoint: Endpoint) -> HTTPClient {
@@ -90,8 +94,15 @@ final class Connections: Sendable {
         if let name = endpoint.serverName {
             configuration.dnsOverride = [name: endpoint.server.host]
         }
-        configuration.http1_1ConnectionDebugInitializer = Self.keepAlive
-        configuration.http2ConnectionDebugInitializer = Self.keepAlive
+        // Called after the TLS handshake; a connection is used when this has succeeded.
+        let identity = endpoint.identity
+        let prepare = { @Sendable (channel: any Channel) in
+            Self.keepAlive(channel).flatMap {
+                identity?.check(channel) ?? channel.eventLoop.makeSucceededVoidFuture()
+            }
+        }
+        configuration.http1_1ConnectionDebugInitializer = prepare
+        configuration.http2ConnectionDebugInitializer = prepare
         return HTTPClient(
             eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton),
             configuration: configuration)
@@ -110,7 +121,7 @@ final class Connections: Sendable {
 
     /// A peer that is gone is noticed though nothing is sent: three probes, 15 s apart, after 15 s without a word;
     /// and within 30 s when something is sent (`tcp(7)`).
-    @Sendable private static func keepAlive(_ channel: any Channel) -> EventLoopFuture<Void> {
+    private static func keepAlive(_ channel: any Channel) -> EventLoopFuture<Void> {
         let options: [(ChannelOptions.Types.SocketOption, SocketOptionValue)] = [
             (.init(level: .socket, name: .so_keepalive), 1),
             (.init(level: .tcp, name: .init(rawValue: TCPOption.keepIdle)), 15),

@@ -50,7 +50,7 @@ struct RequestFailure: Error, Equatable {
     }
 
     init(_ error: CredentialError) {
-        self.init(.credentials(error.description), error.description)
+        self.init(.credentials(error.problem), error.description)
     }
 
     /// - Parameter retryAfter: the header `Retry-After`.
