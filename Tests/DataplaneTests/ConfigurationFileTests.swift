@@ -138,20 +138,18 @@ extension DataplaneTests {
             try wait(for: "serving", times: 2)
             try wait(for: "server listening", times: 4)
             #expect(try masqueradesAll())
-            // What one leaves open, many leave open many times.
+            // What one leaves open, eight leave open eight times. Some files are made when they are first needed, so that
+            // one or two may lack in either count.
             let files = try openFiles()
-            for number in 3...6 {
+            for number in 3...10 {
                 try directory.write(text + "oomScoreAdj: \(number)\n", to: "config.conf")
                 try wait(for: "serving", times: number)
                 try wait(for: "server listening", times: 2 * number)
             }
             #expect(try !masqueradesAll())
-            var filesNow: [String: Int] = [:]
-            let isAsBefore = try eventually {
-                filesNow = try openFiles()
-                return filesNow == files
+            for (kind, count) in try openFiles() {
+                #expect(count - files[kind, default: 0] < 4, "\(kind)")
             }
-            #expect(isAsBefore, "\(filesNow), not \(files)")
             process.send(SIGTERM)
             #expect(process.wait() == 0)
             #expect(try tables(in: namespace).allSatisfy { $0 != nil })

@@ -120,6 +120,29 @@ struct TestAPIServerTests {
         #expect(try Namespace("other").isRefused(url, path))
         await server.stop()
     }
+
+    @Test(
+        "a server's port is kept for it while it is away",
+        .enabled(if: KernelTests.areAvailable, Comment(rawValue: KernelTests.need)))
+    func reservedPort() throws {
+        let namespace = try Namespace("port")
+        defer { namespace.remove() }
+        try namespace.setSysctls(["ipv4/ip_local_port_range": "40000 40003"])
+        let reservation = try namespace.run { try PortReservation() }
+        #expect((40_000...40_003).contains(reservation.port))
+        let address = IPAddress(ipv4: 0x7f00_0001)
+        let echo = try EchoServer("echo", in: namespace, tcp: [39_999])
+        defer { echo.stop() }
+        // Connections take all ports there are, but not this one.
+        func open() throws -> OpenConnection {
+            try namespace.open(to: AddressPort(address, 39_999), timeout: .seconds(10))
+        }
+        let connections = try (0..<3).map { _ in try open() }
+        #expect(throws: (any Error).self) { try open() }
+        #expect(connections.allSatisfy { $0.seenSource.port != reservation.port })
+        let port = UInt16(reservation.port)
+        close(try namespace.run { try TestAPIServer.listen(on: address, port: port) })
+    }
 }
 
 extension Namespace {

@@ -49,6 +49,8 @@ public final class TestAPIServer: Sendable {
         var configuration: Configuration
         var tls: NIOSSLContext
         var listener: (any Channel)?
+        /// Keeps `port` from others while nobody listens there.
+        var reservation: PortReservation?
         var port = 0
         var address = ""
         var connections: [ObjectIdentifier: any Channel] = [:]
@@ -87,11 +89,15 @@ public final class TestAPIServer: Sendable {
     /// - Parameters:
     ///   - listener: a listening socket, bound in a network namespace perhaps, that the server closes in the end;
     ///     nil: 127.0.0.1 and `port`.
-    ///   - port: 0: a free one, the same again after a `stop` where it can be had.
+    ///   - port: 0: a free one; the same again after a `stop`, which no other gets meanwhile.
     public func start(listener: CInt? = nil, port: Int = 0) async throws {
         let wanted = try state.withLock { state in
             guard state.listener == nil else { throw StartError.isRunning }
-            return port == 0 ? state.port : port
+            guard listener == nil else { return 0 }
+            if state.reservation == nil || (port != 0 && port != state.reservation?.port) {
+                state.reservation = try PortReservation(port: port)
+            }
+            return state.reservation?.port ?? 0
         }
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 128)
