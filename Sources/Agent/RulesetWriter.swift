@@ -37,8 +37,8 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     /// What writes that failed found: a plan is compiled once, whatever becomes of its commit.
     private var untold = CompilerProblems()
 
-    /// How often affinity entries that lead to endpoints which left are looked for after a commit.
-    private static var purgeRounds: Int { 3 }
+    /// How often affinity maps are looked at after a commit that changes what they may hold.
+    private static var affinityRounds: Int { 3 }
 
     public init(settings: ProxySettings, kernel: Kernel) {
         compiler = RulesetCompiler(nodeName: settings.nodeName, settings: settings.ruleset)
@@ -70,7 +70,7 @@ public final class RulesetWriter<Kernel: RuleKernel> {
             untold.append(problems)
             let environmentDelta = compiler.update(environment: environment)
             delta.operations += environmentDelta.operations
-            delta.purges += environmentDelta.purges
+            delta.affinity += environmentDelta.affinity
             do throws(KernelError) {
                 try commit(delta, &report)
                 return told(report)
@@ -115,13 +115,14 @@ public final class RulesetWriter<Kernel: RuleKernel> {
 
     private func commit(_ delta: RulesetDelta, _ report: inout WriteReport) throws(KernelError) {
         var operations = delta.operations
-        for purge in delta.purges { operations += try purgeOperations(purge) }
+        for change in delta.affinity { operations += try self.operations(change, isInForce: false) }
         try commit(operations, &report)
-        // A packet that arrived while the kernel worked through the transaction may have written an old entry after
-        // the old ones went. Packets that meet the new rules can't, so this ends after one look that finds nothing.
-        for _ in 0..<Self.purgeRounds {
+        // A packet that arrived since the look, or while the kernel worked through the transaction, may have written
+        // an entry by the old rules. Packets that meet the new rules can't, so this ends after one look that finds
+        // nothing.
+        for _ in 0..<Self.affinityRounds {
             var late: [Operation] = []
-            for purge in delta.purges { late += try purgeOperations(purge) }
+            for change in delta.affinity { late += try self.operations(change, isInForce: true) }
             guard !late.isEmpty else { return }
             try commit(late, &report)
         }
@@ -135,16 +136,18 @@ public final class RulesetWriter<Kernel: RuleKernel> {
         report.bytes += summary.bytes
     }
 
-    /// Removes the stale entries of an affinity map as it is now.
+    /// What an affinity map as it is now needs.
     ///
-    /// An entry can expire between reading and removing. Where the kernel can't remove what may be gone, the map is
-    /// emptied and the living entries are put back with the time they have left.
-    private func purgeOperations(_ purge: AffinityPurge) throws(KernelError) -> [Operation] {
-        let elements = try kernel.elements(of: purge.map, in: purge.table)
-        let stale = elements.filter(purge.isStale)
-        guard !stale.isEmpty else { return [] }
-        if kernel.canDestroyElements { return [.destroyElements(purge.table, set: purge.map, stale)] }
-        let living = elements.filter { !purge.isStale($0) }
-        return [.flushSet(purge.table, set: purge.map), .addElements(purge.table, set: purge.map, living)]
+    /// - Parameter isInForce: whether the change of rules is behind: what it makes is there, what it unmakes isn't.
+    private func operations(
+        _ change: AffinityChange, isInForce: Bool
+    ) throws(KernelError) -> [Operation] {
+        let entries =
+            change.isNew && !isInForce ? [] : try kernel.elements(of: change.map, in: change.table)
+        var others: [Element] = []
+        if let source = change.source, source.stays || !isInForce {
+            others = try kernel.elements(of: source.map, in: change.table)
+        }
+        return change.operations(entries, from: others, canDestroy: kernel.canDestroyElements)
     }
 }

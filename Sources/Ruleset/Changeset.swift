@@ -1,19 +1,4 @@
-public import IPAddressing
-public import NFTables
-
-/// Removes from an affinity map what would send clients to endpoints that are gone.
-public struct AffinityPurge: Sendable, Hashable {
-    public let table: TableID
-    public let map: String
-    /// The endpoint addresses that may stay.
-    public let alive: Set<IPAddress>
-
-    /// Whether an element of the map leads to an endpoint that is gone.
-    public func isStale(_ element: Element) -> Bool {
-        guard case .value(let data) = element.data, let address = data.address else { return true }
-        return !alive.contains(address)
-    }
-}
+import NFTables
 
 /// Changes of one table, gathered in any order and put into the one in which the kernel takes them.
 struct Changeset {
@@ -28,7 +13,7 @@ struct Changeset {
     var addedElements: [String: [Element]] = [:]
     var deadChains: [String] = []
     var deadSets: [String] = []
-    var purges: [AffinityPurge] = []
+    var affinity: [AffinityChange] = []
 
     init(_ table: TableID) { self.table = table }
 

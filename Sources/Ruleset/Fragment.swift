@@ -77,7 +77,7 @@ private struct PortFragment {
             chains.append(Chain(pool.name, rules: rules(of: pool)))
             addSlots(of: pool)
         }
-        addMemory(pools.filter { $0.affinityTimeout != nil })
+        addMemory()
     }
 
     // MARK: Frontends
@@ -170,7 +170,7 @@ private struct PortFragment {
         var rules: [Rule] = []
         if pool.affinityTimeout != nil {
             rules += pool.targetPorts.map { port in
-                let map = ObjectNames.affinity(pool.name, port: port)
+                let map = self.port.affinityMap(of: pool, targetPort: port)
                 return Rule([match, .dnat(family, addressFrom: map, key: [.saddr(family)], port: port)])
             }
         }
@@ -201,31 +201,27 @@ private struct PortFragment {
     /// The maps of who keeps which endpoint, and the chain that writes them.
     ///
     /// A client's choice counts for the pools of both policies that hold the endpoint, whichever it was made through.
-    private mutating func addMemory(_ pools: [CompiledPool]) {
-        guard !pools.isEmpty else { return }
+    private mutating func addMemory() {
+        let memories = port.memories
+        guard !memories.isEmpty else { return }
         // What a node port's connections look like, another Service's external IP that is the node's address can have.
-        let isAmbiguous = pools.count > 1 || port.frontends.contains { $0.address == nil }
+        let isAmbiguous = port.pools.count > 1 || port.frontends.contains { $0.address == nil }
         var updates: [Rule] = []
-        for pool in pools {
-            guard let timeout = pool.affinityTimeout else { continue }
-            for targetPort in pool.targetPorts {
-                let map = frame.affinity(ObjectNames.affinity(pool.name, port: targetPort))
-                sets.append(map)
-                var statements = [Statement.thDport(targetPort)]
-                if isAmbiguous {
-                    let members = NamedSet(
-                        ObjectNames.members(pool.name, port: targetPort), key: Shape(frame.family.datatype))
-                    sets.append(members)
-                    elements[members.name] = pool.addresses(port: targetPort).sorted().map {
-                        Element(RegisterValue($0))
-                    }
-                    statements.append(.member(.daddr(family), of: members.name))
-                }
-                statements.append(
-                    .update(
-                        map.name, key: .saddr(family), data: .daddr(family), timeout: UInt64(timeout) * 1000))
-                updates.append(Rule(statements, sets: [map.name: map]))
+        for memory in memories {
+            let map = frame.affinity(memory.map)
+            sets.append(map)
+            var statements = [Statement.thDport(memory.targetPort)]
+            if isAmbiguous {
+                let members = NamedSet(memory.members, key: Shape(frame.family.datatype))
+                sets.append(members)
+                elements[members.name] = memory.alive.sorted().map { Element(RegisterValue($0)) }
+                statements.append(.member(.daddr(family), of: members.name))
             }
+            statements.append(
+                .update(
+                    map.name, key: .saddr(family), data: .daddr(family),
+                    timeout: UInt64(memory.timeout) * 1000))
+            updates.append(Rule(statements, sets: [map.name: map]))
         }
         let chain = ObjectNames.remember(identity)
         chains.append(Chain(chain, rules: updates))

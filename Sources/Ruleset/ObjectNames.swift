@@ -68,9 +68,9 @@ public enum ObjectNames {
     static func firewall(_ identity: String) -> String { "firewall-\(identity)" }
     static func sources(_ identity: String) -> String { "sources-\(identity)" }
     static func remember(_ identity: String) -> String { "remember-\(identity)" }
-    /// Clients of a pool, by its chain's name.
+    /// Clients of a pool, by the name that its affinity goes by: see `AffinityMemory`.
     static func affinity(_ pool: String, port: UInt16) -> String { "affinity-\(pool)/\(port)" }
-    /// Endpoints of a pool, by its chain's name.
+    /// Endpoints of a pool, by the same name.
     static func members(_ pool: String, port: UInt16) -> String { "members-\(pool)/\(port)" }
 
     /// Whether nft's grammar takes the identity inside a name, and the kernel its length.

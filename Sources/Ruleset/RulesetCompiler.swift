@@ -7,15 +7,15 @@ public import ServiceModel
 public struct RulesetDelta: Sendable, Equatable {
     /// In the order in which the kernel takes them.
     public var operations: [Operation]
-    /// Affinity maps that hold endpoints which left. What the maps hold only the kernel knows.
-    public var purges: [AffinityPurge]
+    /// What affinity maps need beside. What they hold only the kernel knows.
+    public var affinity: [AffinityChange]
 
-    public init(operations: [Operation] = [], purges: [AffinityPurge] = []) {
+    public init(operations: [Operation] = [], affinity: [AffinityChange] = []) {
         self.operations = operations
-        self.purges = purges
+        self.affinity = affinity
     }
 
-    public var isEmpty: Bool { operations.isEmpty && purges.isEmpty }
+    public var isEmpty: Bool { operations.isEmpty && affinity.isEmpty }
 }
 
 /// The wanted ruleset: plans of Services in, changes of the kernel's objects out.
@@ -72,7 +72,7 @@ public struct RulesetCompiler: Sendable {
         for family in AddressFamily.allCases {
             let changes = changes(of: family, changed, slotMapsBefore: mapsBefore[family] ?? [])
             delta.operations += changes.operations
-            delta.purges += changes.purges
+            delta.affinity += changes.affinity
         }
         return (delta, CompilerProblems(changed))
     }
@@ -136,7 +136,7 @@ public struct RulesetCompiler: Sendable {
             changes.add(from: before, to: after)
             for shared in Fragment.shared(new, family) { count(shared, 1) }
             for shared in Fragment.shared(old, family) { count(shared, -1) }
-            changes.purges += Self.purges(from: old, to: new, family)
+            changes.affinity += AffinityChange.all(from: old, to: new, family)
         }
         for (shared, wasThere) in wasThere {
             let isThere = state.shared[shared] != nil
@@ -156,28 +156,6 @@ public struct RulesetCompiler: Sendable {
             changes.deadSets.append(ObjectNames.slots(map))
         }
         return changes
-    }
-
-    /// The affinity maps that stay while endpoints behind them leave.
-    private static func purges(
-        from old: CompiledService, to new: CompiledService, _ family: AddressFamily
-    ) -> [AffinityPurge] {
-        var result: [AffinityPurge] = []
-        for pool in new.ports.filter({ $0.family == family }).flatMap(\.pools)
-        where pool.affinityTimeout != nil {
-            guard let previous = old.pool(pool.name, family), previous.affinityTimeout != nil else {
-                continue
-            }
-            for target in previous.targetPorts where pool.targetPorts.contains(target) {
-                let alive = pool.addresses(port: target)
-                guard !previous.addresses(port: target).isSubset(of: alive) else { continue }
-                result.append(
-                    AffinityPurge(
-                        table: ObjectNames.tableID(family),
-                        map: ObjectNames.affinity(pool.name, port: target), alive: alive))
-            }
-        }
-        return result
     }
 
     /// Takes what the rules depend on beside Services, and says what changes in the kernel.
@@ -330,36 +308,20 @@ public struct RulesetCompiler: Sendable {
             let order = tables[family]?.frame.chains.map(\.name) ?? []
             let difference = TableDiff.difference(from: actual[family], to: table(family), order: order)
             delta.operations += difference
-            delta.purges += purges(of: family, in: actual[family], isChanging: !difference.isEmpty)
+            delta.affinity += affinity(family, in: actual[family], isChanging: !difference.isEmpty)
         }
         return delta
     }
 
-    /// Affinity maps of the kernel that hold endpoints which are not behind their pools, or that may until the change
-    /// is in force: the pools still lead to such endpoints.
-    private func purges(
-        of family: AddressFamily, in actual: Table?, isChanging: Bool
-    ) -> [AffinityPurge] {
+    /// What the kernel's affinity maps need, beside the other changes or without.
+    private func affinity(
+        _ family: AddressFamily, in actual: Table?, isChanging: Bool
+    ) -> [AffinityChange] {
         guard let actual else { return [] }
-        var result: [AffinityPurge] = []
         let pools = isChanging ? AdoptedPool.all(in: actual) : []
-        let before = Dictionary(pools.map { ($0.name, $0.targets) }, uniquingKeysWith: { $0 + $1 })
-        for service in services.values {
-            for pool in service.ports.filter({ $0.family == family }).flatMap(\.pools)
-            where pool.affinityTimeout != nil {
-                for target in pool.targetPorts {
-                    let purge = AffinityPurge(
-                        table: actual.id, map: ObjectNames.affinity(pool.name, port: target),
-                        alive: pool.addresses(port: target))
-                    guard let entries = actual.elements[purge.map] else { continue }
-                    let isLeaving = before[pool.name]?.contains {
-                        $0.port == target && !purge.alive.contains($0.address)
-                    }
-                    if isLeaving == true || entries.contains(where: purge.isStale) { result.append(purge) }
-                }
-            }
-        }
-        return result.sorted { $0.map < $1.map }
+        let led = Dictionary(pools.map { ($0.name, $0.targets) }, uniquingKeysWith: { $0 + $1 })
+        return services.values.flatMap { AffinityChange.all(of: $0, family, in: actual, led: led) }
+            .sorted { $0.map < $1.map }
     }
 
     // MARK: Adoption

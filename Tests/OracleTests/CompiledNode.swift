@@ -77,8 +77,8 @@ struct CompiledNode {
         let past = step.pastProblems + more.past
         problems = problems.filter { !past.contains($0) } + step.newProblems + more.new
         let around = compiler.update(environment: planner.environment)
-        apply(delta.operations + around.operations)
-        purge(delta.purges + around.purges)
+        let affinity = delta.affinity + around.affinity
+        apply(delta.operations + around.operations + affinity.flatMap(operations))
     }
 
     private mutating func apply(_ operations: [NFTables.Operation]) {
@@ -90,17 +90,11 @@ struct CompiledNode {
         }
     }
 
-    /// What the writer does beside: clients of endpoints that left are set free.
-    private mutating func purge(_ purges: [AffinityPurge]) {
-        for purge in purges {
-            let stale = (simulator.table(purge.table)?.elements[purge.map] ?? []).filter(purge.isStale)
-            guard !stale.isEmpty else { continue }
-            do {
-                try simulator.apply([.destroyElements(purge.table, set: purge.map, stale)])
-            } catch {
-                Issue.record("a purge was refused: \(error)")
-            }
-        }
+    /// What the writer does beside: clients of endpoints that left are set free, others come over from other maps.
+    private func operations(_ change: AffinityChange) -> [NFTables.Operation] {
+        let elements = simulator.table(change.table)?.elements ?? [:]
+        let others = change.source.flatMap { elements[$0.map] } ?? []
+        return change.operations(elements[change.map] ?? [], from: others, canDestroy: true)
     }
 
     /// Whether what was applied change by change is what the compiler wants as a whole.

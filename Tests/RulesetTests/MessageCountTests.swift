@@ -61,7 +61,7 @@ struct MessageCountTests {
                 (Self.name(77), Self.plan(77, survivors + [newcomer]))
             ])
             #expect(problems.isEmpty)
-            #expect(delta.purges.isEmpty)
+            #expect(delta.affinity.isEmpty)
             #expect(!delta.isEmpty)
             #expect(FakeNFTables.messageCount(delta.operations) <= 6)
             #expect(!delta.operations.contains(where: Self.isRuleMessage))

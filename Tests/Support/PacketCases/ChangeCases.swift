@@ -5,7 +5,8 @@ import KubernetesAPI
 extension PacketCase {
     /// Every case.
     public static let all =
-        rotation + affinity + policy + changes + external + nodePorts + localModes + endpointChoice
+        rotation + affinity + affinityUnderPolicy + policy + changes + external + nodePorts + localModes
+        + endpointChoice
 
     static let changes: [PacketCase] = [
         each(Traffic.all, "statement 1: connections to a Service that is gone are left alone") { traffic in

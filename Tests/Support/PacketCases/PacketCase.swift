@@ -127,13 +127,14 @@ extension PacketCase.Step {
 
     /// Connects to an address of any kind.
     static func connect(
-        _ client: Place, to address: Frontend, _ traffic: Traffic, times: Int = 1,
+        _ client: Place, _ number: Int = 0, to address: Frontend, _ traffic: Traffic, times: Int = 1,
         _ expectation: FateExpectation, source: SourceExpectation = .keptButByItself, as label: String? = nil
     ) -> Self {
         .connect(
             ConnectionStep(
-                client: client, traffic: traffic, destination: address.destination(traffic.family),
-                times: times, expectation: expectation, source: source, label: label))
+                client: client, clientNumber: number, traffic: traffic,
+                destination: address.destination(traffic.family), times: times, expectation: expectation,
+                source: source, label: label))
     }
 
     /// The Node object of the node, in force.

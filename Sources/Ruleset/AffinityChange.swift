@@ -1,0 +1,78 @@
+public import IPAddressing
+public import NFTables
+
+/// What a change of rules asks of one affinity map: clients of endpoints that are gone are set free, and those come over
+/// that were remembered in another map. What the maps hold only the kernel knows.
+public struct AffinityChange: Sendable, Hashable {
+    /// The map of the same port from which clients come over.
+    public struct Source: Sendable, Hashable {
+        public let map: String
+        /// Whether it is there after the change as well.
+        public let stays: Bool
+    }
+
+    public let table: TableID
+    public let map: String
+    /// The endpoint addresses that clients may keep.
+    public let alive: Set<IPAddress>
+    /// Whether the change of rules makes the map.
+    public let isNew: Bool
+    public let source: Source?
+
+    /// Whether an element of a map leads to an endpoint that is gone.
+    public func isStale(_ element: Element) -> Bool {
+        guard case .value(let data) = element.data, let address = data.address else { return true }
+        return !alive.contains(address)
+    }
+
+    /// Clients that may come, between the look into a map and the change, to one that is nearly full.
+    static let reserve = 4096
+
+    /// The operations that make the map what it is to be, in the transaction of the rules or behind it.
+    ///
+    /// Where two maps remember a client differently, the source counts: it is what the client was led by. A packet that
+    /// writes the very entry at the moment in which it is added makes the transaction fail, and then all is compared;
+    /// for that the client must have been in the source and not in the map, which nearly always get it together.
+    ///
+    /// An entry can expire between reading and removing. Where the kernel can't remove what may be gone, the map is
+    /// emptied and the living entries are put back. All entries keep the time that they have left.
+    ///
+    /// - Parameters:
+    ///   - entries: what the map holds.
+    ///   - others: what the source holds.
+    ///   - canDestroy: whether the kernel knows `destroy element`.
+    public func operations(
+        _ entries: [Element], from others: [Element] = [], canDestroy: Bool
+    ) -> [Operation] {
+        var removed = entries.filter(isStale)
+        var living = entries.filter { !isStale($0) }
+        var added: [Element] = []
+        let coming = others.filter { !isStale($0) }
+        if !coming.isEmpty {
+            let standing = Dictionary(living.map { ($0.key, $0.data) }, uniquingKeysWith: { $1 })
+            // A map that runs full would make the whole transaction fail.
+            var room =
+                Int(Frame.affinityClients) - (isNew && entries.isEmpty ? 0 : entries.count + Self.reserve)
+            var replaced: Set<RegisterValue> = []
+            for element in coming where standing[element.key] != element.data {
+                if standing[element.key] != nil {
+                    replaced.insert(element.key)
+                } else {
+                    guard room > 0 else { continue }
+                    room -= 1
+                }
+                added.append(element)
+            }
+            removed += living.filter { replaced.contains($0.key) }
+            living.removeAll { replaced.contains($0.key) }
+        }
+        guard !removed.isEmpty else {
+            return added.isEmpty ? [] : [.addElements(table, set: map, added)]
+        }
+        guard canDestroy else {
+            return [.flushSet(table, set: map), .addElements(table, set: map, living + added)]
+        }
+        let destroyed = Operation.destroyElements(table, set: map, removed)
+        return added.isEmpty ? [destroyed] : [destroyed, .addElements(table, set: map, added)]
+    }
+}
