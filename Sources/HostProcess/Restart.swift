@@ -7,7 +7,7 @@ public enum Restart {
     /// put back first, since exec(2) would hand them on.
     ///
     /// - Throws: `HostProcessError` when the program can't be executed.
-    public static func now(_ arguments: [String] = CommandLine.arguments) throws(HostProcessError) {
+    public static func now(_ arguments: [String] = CommandLine.arguments) throws(HostProcessError) -> Never {
         for number in [SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGCHLD] { signal(number, SIG_DFL) }
         var none = sigset_t()
         sigemptyset(&none)

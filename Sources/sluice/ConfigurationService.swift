@@ -14,18 +14,22 @@ struct ConfigurationService: Sendable {
     private let current: AgentConfiguration
     private let logger: Logger
     private let state = State()
+    /// Called when the program is to be started anew, before anything ends.
+    private let due: @Sendable () -> Void
 
     private final class State: Sendable {
         let isDue = Mutex(false)
     }
 
     init(
-        changes: AsyncStream<Void>, from current: AgentConfiguration, run: Run, logger: Logger
+        changes: AsyncStream<Void>, from current: AgentConfiguration, run: Run, logger: Logger,
+        due: @escaping @Sendable () -> Void
     ) {
         self.changes = changes
         self.current = current
         self.run = run
         self.logger = logger
+        self.due = due
     }
 
     /// Whether the program is to be started anew.
@@ -37,6 +41,7 @@ struct ConfigurationService: Sendable {
                 guard isToBeUsed else { continue }
                 logger.info("the configuration file has changed: starting anew, the rules stay")
                 state.isDue.withLock { $0 = true }
+                due()
                 return
             }
             // Without a file to follow: until the end.

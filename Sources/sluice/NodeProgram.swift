@@ -44,7 +44,10 @@ extension Run {
         adjustOutOfMemoryScore(configuration.oomScoreAdjustment, logger)
         let termination = await Termination(logger)
         let restart = ConfigurationService(
-            changes: configurationChanges, from: configuration, run: self, logger: logger)
+            changes: configurationChanges, from: configuration, run: self, logger: logger
+        ) {
+            termination.atTheLatest { termination.isAskedFor ? _exit(EXIT_SUCCESS) : startAnew(logger) }
+        }
         // Health and metrics are answered while anything else runs: the first ends last.
         let parts =
             [
@@ -60,16 +63,16 @@ extension Run {
         defer { watching.cancel() }
         try await group.run()
         await program.cluster?.client.shutDown()
-        if restart.isDue, !termination.isAskedFor { try startAnew(logger) }
+        if restart.isDue, !termination.isAskedFor { startAnew(logger) }
     }
 
-    private func startAnew(_ logger: Logger) throws {
+    private func startAnew(_ logger: Logger) -> Never {
         do throws(HostProcessError) {
             try Restart.now()
         } catch {
             // Whoever started it shall start it again, also where only failures are.
             logger.critical("can't be started anew in place", metadata: ["error": "\(error)"])
-            throw ExitCode.failure
+            _exit(EXIT_FAILURE)
         }
     }
 

@@ -13,7 +13,7 @@ final class Termination: Sendable {
     private let isEnding = Mutex(false)
     private let logger: Logger
 
-    /// An end takes no longer, whatever hangs: from the signal on.
+    /// An end takes no longer, whatever hangs: from the signal, or the new configuration, on.
     private static let longest = DispatchTimeInterval.milliseconds(1800)
 
     /// From here on the signals don't end the process by themselves.
@@ -36,13 +36,19 @@ final class Termination: Sendable {
             }
             guard isFirst else { continue }
             logger.info("\(signal): ending, the rules stay")
-            DispatchQueue.global().asyncAfter(deadline: .now() + Self.longest) { [logger] in
-                // The kernel makes a transaction whole or not at all.
-                logger.warning("not everything has ended in time: left as it is")
-                _exit(EXIT_SUCCESS)
-            }
+            atTheLatest { _exit(EXIT_SUCCESS) }
             began()
             await group.triggerGracefulShutdown()
+        }
+    }
+
+    /// Leaves what hasn't ended in time as it is: the kernel makes a transaction whole or not at all.
+    ///
+    /// - Parameter leave: doesn't come back.
+    func atTheLatest(_ leave: @escaping @Sendable () -> Never) {
+        DispatchQueue.global().asyncAfter(deadline: .now() + Self.longest) { [logger] in
+            logger.warning("not everything has ended in time: left as it is")
+            leave()
         }
     }
 }

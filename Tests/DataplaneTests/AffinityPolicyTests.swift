@@ -2,6 +2,7 @@ import Agent
 import ClusterBuilders
 import IPAddressing
 import KubernetesAPI
+import NFTables
 import TestNetwork
 import Testing
 

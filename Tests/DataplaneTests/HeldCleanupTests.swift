@@ -93,12 +93,9 @@ extension DataplaneTests {
             let hold = Hold()
             // Whatever fails, the reconciler's thread is not to wait for ever.
             defer { hold.open() }
-            let (connection, flows, reconciler) = try namespace.run {
-                (
-                    try Connection(), try ConntrackConnection(),
-                    try ConntrackReconciler(pause: { hold.pause() })
-                )
-            }
+            let connection = try namespace.run { try Connection() }
+            let flows = try namespace.run { try ConntrackConnection() }
+            let reconciler = try namespace.run { try ConntrackReconciler(pause: { hold.pause() }) }
             try makeFlows(flows, virtual)
 
             let (commits, committed) = AsyncStream.makeStream(of: Void.self)

@@ -46,6 +46,9 @@ extension DataplaneTests {
 
         // MARK: Health checks
 
+        /// curl's word for a port at which nobody listens: refused, or reset while it is being closed.
+        private static let unanswered: Set<Int32> = [7, 56]
+
         /// What a load balancer outside hears at the health check port: status, weight and endpoints; nil when nobody
         /// listens.
         private func health(_ cluster: TestCluster, _ family: AddressFamily) throws -> String? {
@@ -54,7 +57,7 @@ extension DataplaneTests {
             do {
                 answer = try cluster.outside.namespace.command(
                     "curl", "-g", "-s", "-i", "--noproxy", "*", "--max-time", "10", url)
-            } catch let error as CommandError where error.status == 7 {
+            } catch let error as CommandError where Self.unanswered.contains(error.status) {
                 return nil
             }
             let status = answer.split(separator: " ").dropFirst().first ?? ""
