@@ -11,17 +11,12 @@ import Synchronization
 /// Where pods of this node are told by its Node's `podCIDRs`, they are waited for as well, but not for long: without
 /// them everything is served but what is special to local pods (statement 13), and they may never come.
 final class FirstSync: Sendable {
-    /// All objects of a cluster, as they were when the last kind was complete.
-    struct Objects: Sendable {
-        var objects: [ClusterObject.Key: ClusterObject] = [:]
-        var triggerTimes: [ClusterObject.Key: Int64] = [:]
-    }
-
     /// How long the Node's `podCIDRs` are waited for once all kinds are complete.
     static let patience = Duration.seconds(60)
 
     private struct State {
-        var gathered: Objects? = Objects()
+        /// All objects; nil once they were handed over.
+        var gathered: ChangeInbox.Changes? = ChangeInbox.Changes()
         var missing = Set(ResourceKind.allCases)
         /// Whose `podCIDRs` are waited for.
         var awaitedNode: String?
@@ -29,7 +24,7 @@ final class FirstSync: Sendable {
 
         var lacksPodNetworks: Bool {
             guard let awaitedNode else { return false }
-            guard case .node(let node) = gathered?.objects[.node(awaitedNode)] else { return true }
+            guard case .node(let node)?? = gathered?.objects[.node(awaitedNode)] else { return true }
             return node.podCIDRs.isEmpty
         }
     }
@@ -38,8 +33,8 @@ final class FirstSync: Sendable {
     private let inbox: ChangeInbox
     private let logger: Logger
     private let sleep: @Sendable (Duration) async throws -> Void
-    private let stream: AsyncStream<Objects>
-    private let complete: AsyncStream<Objects>.Continuation
+    private let stream: AsyncStream<ChangeInbox.Changes>
+    private let complete: AsyncStream<ChangeInbox.Changes>.Continuation
 
     /// - Parameters:
     ///   - awaitedNode: the Node without whose `podCIDRs` nothing is complete.
@@ -52,7 +47,8 @@ final class FirstSync: Sendable {
         self.logger = logger
         self.sleep = sleep
         state = Mutex(State(awaitedNode: awaitedNode))
-        (stream, complete) = AsyncStream.makeStream(of: Objects.self, bufferingPolicy: .bufferingNewest(1))
+        (stream, complete) = AsyncStream.makeStream(
+            of: ChangeInbox.Changes.self, bufferingPolicy: .bufferingNewest(1))
     }
 
     /// Takes what the source tells.
@@ -67,10 +63,10 @@ final class FirstSync: Sendable {
             }
             for problem in update.problems { logger.warning("\(problem)") }
             for key in update.removed {
-                state.gathered?.objects[key] = nil
+                state.gathered?.objects.removeValue(forKey: key)
                 state.gathered?.triggerTimes[key] = nil
             }
-            for object in update.upserted { state.gathered?.objects[object.key] = object }
+            for object in update.upserted { state.gathered?.objects.updateValue(object, forKey: object.key) }
             state.gathered?.triggerTimes.merge(update.triggerTimes) { first, _ in first }
             if update.isFirstComplete { state.missing.remove(update.kind) }
             completeIfSo(&state)
@@ -107,16 +103,10 @@ final class FirstSync: Sendable {
         }
     }
 
-    /// Waits for it; nil when the task is cancelled before. For one caller.
-    func objects() async -> Objects? {
+    /// Waits for all objects as they were when the last kind was complete; nil when the task is cancelled before. For one
+    /// caller.
+    func objects() async -> ChangeInbox.Changes? {
         for await objects in stream { return objects }
         return nil
-    }
-}
-
-extension FirstSync.Objects {
-    init(_ objects: [ClusterObject]) {
-        self.init(
-            objects: Dictionary(objects.map { ($0.key, $0) }, uniquingKeysWith: { _, last in last }))
     }
 }
