@@ -30,6 +30,8 @@ public struct GeneratedCluster: Sendable {
 
     public var endpointCount: Int { serviceCount * endpointsPerService }
 
+    private static let nodes = (0..<nodeCount).map { Placement(nodeName: nodeName($0)) }
+
     /// `node-00` … `node-63`
     public static func nodeName(_ index: Int) -> String { "node-\(padded(index % nodeCount, 2))" }
 
@@ -67,7 +69,8 @@ public struct GeneratedCluster: Sendable {
             : 172 << 24 | 1 << 20 | UInt32((service * 31 + position) & 0xfff) << 8 | UInt32(generation & 0xff)
         // A large odd step: neighbours are on different nodes, and not in the nodes' order.
         return EndpointSlice.Endpoint(
-            address: IPAddress(ipv4: address), nodeName: Self.nodeName(number &* 37 &+ generation))
+            address: IPAddress(ipv4: address),
+            placement: Self.nodes[(number &* 37 &+ generation) % Self.nodeCount])
     }
 
     public func slices(_ index: Int) -> [EndpointSlice] {

@@ -19,6 +19,13 @@ public final class ChangeInbox: Sendable {
         public var triggerTimes: [ClusterObject.Key: Int64] = [:]
 
         public var isEmpty: Bool { objects.isEmpty && problems.isEmpty && hostAddresses == nil }
+
+        public init() {}
+
+        /// All objects of a source; of two with one key, the last counts.
+        public init(_ objects: [ClusterObject]) {
+            for object in objects { self.objects.updateValue(object, forKey: object.key) }
+        }
     }
 
     private struct State {
@@ -93,10 +100,10 @@ public final class ChangeInbox: Sendable {
     }
 
     /// Tells metrics and health of objects that the reader has from elsewhere, and in hand.
-    func began(_ objects: [ClusterObject]) {
+    func began(_ objects: some Sequence<ClusterObject.Key>) {
         state.withLock { state in
             var seen = ChangeCounts()
-            for object in objects { seen.add(object.key) }
+            for key in objects { seen.add(key) }
             metrics.received(seen, pending: state.pending)
             metrics.queued()
             health.began()

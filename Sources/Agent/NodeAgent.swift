@@ -1,6 +1,5 @@
 public import Conntrack
 public import HealthChecks
-public import HostNetwork
 import IPAddressing
 public import KubernetesAPI
 public import Logging
@@ -61,19 +60,12 @@ public final class NodeAgent<Kernel: RuleKernel> {
 
     /// Puts the sources' first word in force: tables that stand are read, and only what differs is changed.
     ///
-    /// - Parameter triggerTimes: as for `ChangeInbox.put`.
+    /// - Parameter first: all that the sources know. It is of no more use here once it is planned, and it is much.
     /// - Throws: the kernel's word when it could not be done; what stood before stands.
-    public func start(
-        _ objects: [ClusterObject], hostAddresses: [HostAddress]? = nil,
-        triggerTimes: [ClusterObject.Key: Int64] = [:]
-    ) throws(KernelError) {
+    public func start(_ first: consuming ChangeInbox.Changes) throws(KernelError) {
         // Not by way of the inbox: what is in there already is newer.
-        inbox.began(objects)
-        var changes = ChangeInbox.Changes()
-        for object in objects { changes.objects.updateValue(object, forKey: object.key) }
-        changes.hostAddresses = hostAddresses
-        changes.triggerTimes = triggerTimes
-        apply(changes)
+        inbox.began(first.objects.keys)
+        apply(first)
         let began = clock.now
         _ = try commit(began: began)
         logger.info(
@@ -104,7 +96,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
         }
     }
 
-    private func apply(_ changes: ChangeInbox.Changes) {
+    private func apply(_ changes: consuming ChangeInbox.Changes) {
         for problem in changes.problems { logger.warning("\(problem)") }
         planner.apply(changes.objects)
         latency.add(changes.triggerTimes, of: changes.objects)
@@ -146,7 +138,12 @@ public final class NodeAgent<Kernel: RuleKernel> {
         metrics.describe(planner, notInForce: notInForce.count)
     }
 
-    private func commitPlans(began: ContinuousClock.Instant) throws(KernelError) -> WriteReport {
+    /// Plans what has changed, for the writer to put in force.
+    ///
+    /// - Returns: the node's environment, how many Services were planned, and some of them for the log.
+    private func plan() -> (
+        environment: NodeEnvironment, count: Int, some: [(name: ObjectName, isGone: Bool)]
+    ) {
         let step = planner.step()
         for problem in step.newProblems {
             logger.warning("\(problem)")
@@ -162,7 +159,16 @@ public final class NodeAgent<Kernel: RuleKernel> {
         isFlowChangeUntold =
             flows.update(step.plans, nodeAddresses: environment.nodePortAddresses) || isFlowChangeUntold
         if let fewer = checks.update(step.plans) { checksChanged(fewer) }
-        let report = try writer.write(step.plans, environment: environment)
+        writer.take(step.plans)
+        return (
+            environment, names.count,
+            step.plans.prefix(Self.namesLogged).map { (name: $0.name, isGone: $0.plan == nil) }
+        )
+    }
+
+    private func commitPlans(began: ContinuousClock.Instant) throws(KernelError) -> WriteReport {
+        let planned = plan()
+        let report = try writer.write(environment: planned.environment)
         if let all = checks.inForce() { checksChanged(all) }
         // Where rules were gone, flows went past them.
         let wasRepaired = report.compared && report.operations > 0
@@ -185,12 +191,12 @@ public final class NodeAgent<Kernel: RuleKernel> {
             level: report.compared ? .info : .debug,
             report.messages > 0 ? "in force" : "in force: nothing to change",
             metadata: [
-                "services": "\(step.plans.count)", "messages": "\(report.messages)",
+                "services": "\(planned.count)", "messages": "\(report.messages)",
                 "bytes": "\(report.bytes)",
                 "ms": "\((clock.now - began).milliseconds)",
             ])
-        for (name, plan) in step.plans.prefix(Self.namesLogged) where !report.compared {
-            logger.debug(plan == nil ? "Service \(name) is gone" : "Service \(name) changed")
+        for (name, isGone) in planned.some where !report.compared {
+            logger.debug(isGone ? "Service \(name) is gone" : "Service \(name) changed")
         }
         return report
     }

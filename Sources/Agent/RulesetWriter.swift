@@ -45,28 +45,36 @@ public final class RulesetWriter<Kernel: RuleKernel> {
         self.kernel = kernel
     }
 
-    /// Takes new plans (nil: nothing to serve any more) and the node's environment, and commits what they change.
-    ///
-    /// - Throws: the kernel's last word when the change is not in force. The plans are kept: the next call, even one
-    ///   without plans, tries to put all of it in force.
+    /// Takes new plans (nil: nothing to serve any more) for the next `write`.
+    public func take(_ plans: [(name: ObjectName, plan: ServicePlan?)]) {
+        for (name, plan) in plans { pending.updateValue(plan, forKey: name) }
+    }
+
+    /// Takes new plans and commits what they change, as `take` and `write` do.
     public func write(
         _ plans: [(name: ObjectName, plan: ServicePlan?)], environment: NodeEnvironment
     ) throws(KernelError) -> WriteReport {
+        take(plans)
+        return try write(environment: environment)
+    }
+
+    /// Takes the node's environment, and commits what it and the plans change.
+    ///
+    /// - Throws: the kernel's last word when the change is not in force. The plans are kept: the next call, even one
+    ///   without plans, tries to put all of it in force.
+    public func write(environment: NodeEnvironment) throws(KernelError) -> WriteReport {
         var report = WriteReport()
-        for (name, plan) in plans { pending.updateValue(plan, forKey: name) }
         // The slots that pools have in the kernel must be known before any are given out.
         var actual: [AddressFamily: Table]?
         if isFirst {
             actual = try readTables()
             compiler.adopt(actual ?? [:])
         }
-        let plans = pending.map { (name: $0.key, plan: $0.value) }
-        pending = [:]
         if isInDoubt {
-            untold.append(compiler.updateBeforeRepair(plans))
+            untold.append(compiler.updateBeforeRepair(takePending()))
             _ = compiler.update(environment: environment)
         } else {
-            var (delta, problems) = compiler.update(plans)
+            var (delta, problems) = compiler.update(takePending())
             untold.append(problems)
             let environmentDelta = compiler.update(environment: environment)
             delta.operations += environmentDelta.operations
@@ -89,6 +97,12 @@ public final class RulesetWriter<Kernel: RuleKernel> {
         try commit(compiler.repair(tables), &report)
         isInDoubt = false
         return told(report)
+    }
+
+    /// The plans are handed on, not kept: what is compiled holds the same endpoints in another order.
+    private func takePending() -> [(name: ObjectName, plan: ServicePlan?)] {
+        defer { pending = [:] }
+        return pending.map { (name: $0.key, plan: $0.value) }
     }
 
     private func told(_ report: WriteReport) -> WriteReport {

@@ -13,25 +13,44 @@ public struct EndpointSlice: Sendable, Equatable {
         public var isServing: Bool
         /// `conditions.terminating`, false when nil.
         public var isTerminating: Bool
-        /// `nodeName`; nil when the endpoint is on no node or on an unknown one.
-        public var nodeName: String?
-        /// `hints.forZones[].name`.
-        public var zoneHints: [String]
-        /// `hints.forNodes[].name`.
-        public var nodeHints: [String]
+        /// `nodeName` and `hints`.
+        public var placement: Placement
 
         public init(
             address: IPAddress, isReady: Bool = true, isServing: Bool = true,
-            isTerminating: Bool = false, nodeName: String? = nil, zoneHints: [String] = [],
-            nodeHints: [String] = []
+            isTerminating: Bool = false, placement: Placement
         ) {
             self.address = address
             self.isReady = isReady
             self.isServing = isServing
             self.isTerminating = isTerminating
-            self.nodeName = nodeName
-            self.zoneHints = zoneHints
-            self.nodeHints = nodeHints
+            self.placement = placement
+        }
+
+        /// An endpoint with a placement of its own.
+        public init(
+            address: IPAddress, isReady: Bool = true, isServing: Bool = true,
+            isTerminating: Bool = false, nodeName: String? = nil, zoneHints: [String] = [],
+            nodeHints: [String] = []
+        ) {
+            self.init(
+                address: address, isReady: isReady, isServing: isServing, isTerminating: isTerminating,
+                placement: Placement(nodeName: nodeName, zoneHints: zoneHints, nodeHints: nodeHints))
+        }
+
+        public var nodeName: String? {
+            get { placement.nodeName }
+            set { placement = Placement(nodeName: newValue, zoneHints: zoneHints, nodeHints: nodeHints) }
+        }
+
+        public var zoneHints: [String] {
+            get { placement.zoneHints }
+            set { placement = Placement(nodeName: nodeName, zoneHints: newValue, nodeHints: nodeHints) }
+        }
+
+        public var nodeHints: [String] {
+            get { placement.nodeHints }
+            set { placement = Placement(nodeName: nodeName, zoneHints: zoneHints, nodeHints: newValue) }
         }
     }
 

@@ -11,7 +11,7 @@ import ObjectReading
 /// anything out of the ordinary is read again in its raw form, for the shared checks to judge.
 struct EndpointFields: Sendable {
     private let interner: Interner
-    private var hints = HintCache()
+    private var placements = PlacementCache()
 
     init(interner: Interner) { self.interner = interner }
 
@@ -60,8 +60,8 @@ struct EndpointFields: Sendable {
     ) throws(ProtobufFields.Malformed) -> EndpointSlice.Endpoint? {
         var address: IPAddress?
         var conditions = Conditions()
-        var nodeName: String?
-        var hints = HintCache.Hints()
+        var node = UnsafeRawBufferPointer(start: nil, count: 0)
+        var hints = node
         var fields = ProtobufFields(bytes)
         while let tag = try fields.next() {
             switch tag {
@@ -74,23 +74,18 @@ struct EndpointFields: Sendable {
             case .bytes(Number.conditions):
                 try conditions.merge(try fields.lengthDelimited())
             case .bytes(Number.nodeName):
-                let text = try fields.lengthDelimited()
-                if text.isEmpty { continue }
-                guard Text.isSubdomain(text) else { return nil }
-                nodeName = interner.intern(text)
+                node = try fields.lengthDelimited()
             case .bytes(Number.hints):
-                guard let known = try self.hints.read(try fields.lengthDelimited(), interner)
-                else { return nil }
-                hints = known
+                hints = try fields.lengthDelimited()
             default:
                 try fields.skip(tag)
             }
         }
-        guard let address else { return nil }
+        guard let address, let placement = try placements.read(node: node, hints: hints, interner)
+        else { return nil }
         return EndpointSlice.Endpoint(
             address: address, isReady: conditions.ready ?? true, isServing: conditions.serving ?? true,
-            isTerminating: conditions.terminating ?? false, nodeName: nodeName, zoneHints: hints.zones,
-            nodeHints: hints.nodes)
+            isTerminating: conditions.terminating ?? false, placement: placement)
     }
 
     private func raw(
@@ -144,43 +139,52 @@ private struct Conditions {
     }
 }
 
-/// The hints of endpoints, one copy of those that repeat: most endpoints have one of a few zones.
-private struct HintCache: Sendable {
-    struct Hints: Sendable {
-        var zones: [String] = []
-        var nodes: [String] = []
-    }
-
+/// The placements of endpoints by the bytes they are read from: most endpoints have one of a few.
+private struct PlacementCache: Sendable {
     private struct Entry {
-        var message: [UInt8]
-        var hints: Hints
+        var node: [UInt8]
+        var hints: [UInt8]
+        var placement: Placement
     }
 
     private var entries: [Int: Entry] = [:]
 
-    /// Zones are few, but with node hints there may be as many as nodes.
+    /// As many as nodes, or more where hints differ between their endpoints.
     private static let limit = 4096
 
-    /// From a `discovery/v1 EndpointHints`; nil when there is anything to report.
+    /// From a node's name and a `discovery/v1 EndpointHints`, empty where there is none; nil when there is anything to
+    /// report.
     mutating func read(
-        _ message: UnsafeRawBufferPointer, _ interner: Interner
-    ) throws(ProtobufFields.Malformed) -> Hints? {
+        node: UnsafeRawBufferPointer, hints: UnsafeRawBufferPointer, _ interner: Interner
+    ) throws(ProtobufFields.Malformed) -> Placement? {
+        if node.isEmpty, hints.isEmpty { return .unknown }
         var hasher = Hasher()
-        hasher.combine(bytes: message)
+        hasher.combine(node.count)
+        hasher.combine(bytes: node)
+        hasher.combine(bytes: hints)
         let hash = hasher.finalize()
-        if let entry = entries[hash], entry.message.elementsEqual(message) { return entry.hints }
-
-        let raw = try RawEndpointSlice.Hints(protobuf: message)
-        var hints = Hints()
-        for (list, path) in [(raw.forZones, \Hints.zones), (raw.forNodes, \Hints.nodes)] {
-            for hint in list.ifValid ?? [] {
-                guard case .value(let name) = hint.ifValid?.name else { return nil }
-                hints[keyPath: path].append(interner.intern(name))
-            }
+        if let entry = entries[hash], entry.node.elementsEqual(node), entry.hints.elementsEqual(hints) {
+            return entry.placement
         }
+        guard node.isEmpty || Text.isSubdomain(node) else { return nil }
+        let raw = try RawEndpointSlice.Hints(protobuf: hints)
+        guard let zones = names(raw.forZones, interner), let nodes = names(raw.forNodes, interner)
+        else { return nil }
+        let placement = interner.intern(
+            Placement(
+                nodeName: node.isEmpty ? nil : interner.intern(node), zoneHints: zones, nodeHints: nodes))
         if entries.count >= Self.limit { entries.removeAll(keepingCapacity: true) }
-        entries[hash] = Entry(message: Array(message), hints: hints)
-        return hints
+        entries[hash] = Entry(node: Array(node), hints: Array(hints), placement: placement)
+        return placement
+    }
+
+    private func names(_ list: Field<[Field<RawEndpointSlice.Hint>]>, _ interner: Interner) -> [String]? {
+        var result: [String] = []
+        for hint in list.ifValid ?? [] {
+            guard case .value(let name) = hint.ifValid?.name else { return nil }
+            result.append(interner.intern(name))
+        }
+        return result
     }
 }
 

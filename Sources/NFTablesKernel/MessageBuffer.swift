@@ -19,10 +19,21 @@ final class MessageBuffer {
     private static let keptCapacity = 1 << 20
 
     init(capacity: Int = 512 << 10) {
-        memory = .allocate(byteCount: max(capacity, Self.slack), alignment: 16)
+        memory = Self.resized(nil, to: max(capacity, Self.slack))
     }
 
-    deinit { memory.deallocate() }
+    deinit { free(memory.baseAddress) }
+
+    private func resize(_ size: Int) { memory = Self.resized(memory.baseAddress, to: size) }
+
+    /// realloc(3) moves the pages of a large buffer elsewhere and copies nothing, so a buffer that grows is never there
+    /// twice; and what was never written of it is no memory yet.
+    private static func resized(_ start: UnsafeMutableRawPointer?, to size: Int)
+        -> UnsafeMutableRawBufferPointer
+    {
+        guard let start = realloc(start, size) else { preconditionFailure("out of memory") }
+        return UnsafeMutableRawBufferPointer(start: start, count: size)
+    }
 
     var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[..<count]) }
 
@@ -31,8 +42,7 @@ final class MessageBuffer {
         count = 0
         open = nil
         guard memory.count > Self.keptCapacity else { return }
-        memory.deallocate()
-        memory = .allocate(byteCount: Self.keptCapacity, alignment: 16)
+        resize(Self.keptCapacity)
     }
 
     /// Begins a message; it ends with `end`, the next `begin`, or the buffer's use.
@@ -82,9 +92,6 @@ final class MessageBuffer {
     }
 
     private func grow() {
-        let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: memory.count * 2, alignment: 16)
-        larger.copyMemory(from: bytes)
-        memory.deallocate()
-        memory = larger
+        resize(memory.count * 2)
     }
 }

@@ -78,7 +78,7 @@ extension RawEndpointSlice.Endpoint {
     ) -> EndpointSlice.Endpoint? {
         let path = { FieldPath.root["endpoints"][index] }
         guard let address = address(.special(but: family), at: path(), &reader) else { return nil }
-        var endpoint = EndpointSlice.Endpoint(address: address)
+        var endpoint = EndpointSlice.Endpoint(address: address, placement: .unknown)
         let conditionsPath = { path()["conditions"] }
         let given = reader.value(
             conditions, "a mapping", at: conditionsPath(), "this endpoint counts as not ready")
@@ -95,12 +95,16 @@ extension RawEndpointSlice.Endpoint {
             endpoint.isReady = false
             endpoint.isServing = false
         }
-        endpoint.nodeName = reader.nodeName(nodeName, at: path()["nodeName"])
+        let nodeName = reader.nodeName(nodeName, at: path()["nodeName"])
+        var zones: [String] = []
+        var nodes: [String] = []
         let hintsPath = { path()["hints"] }
         if let hints = reader.value(hints, "a mapping", at: hintsPath(), "this endpoint has no hints") {
-            endpoint.zoneHints = reader.hints(hints.forZones, at: hintsPath()["forZones"])
-            endpoint.nodeHints = reader.hints(hints.forNodes, at: hintsPath()["forNodes"])
+            zones = reader.hints(hints.forZones, at: hintsPath()["forZones"])
+            nodes = reader.hints(hints.forNodes, at: hintsPath()["forNodes"])
         }
+        endpoint.placement = reader.interner.intern(
+            Placement(nodeName: nodeName, zoneHints: zones, nodeHints: nodes))
         return endpoint
     }
 

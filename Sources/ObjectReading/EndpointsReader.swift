@@ -59,9 +59,10 @@ extension RawEndpoints: RawObject {
             }
             let address = reader.address(text, forbidding: .special, at: path[index]["ip"], follows)
             guard let address else { return nil }
+            let node = reader.nodeName(entry.nodeName, at: path[index]["nodeName"])
             return EndpointSlice.Endpoint(
                 address: address, isReady: isReady, isServing: isReady,
-                nodeName: reader.nodeName(entry.nodeName, at: path[index]["nodeName"]))
+                placement: reader.interner.intern(Placement(nodeName: node)))
         }
     }
 }

@@ -1,13 +1,15 @@
 import Glibc
+package import KubernetesAPI
 import Synchronization
 
-/// Hands out one copy of strings that repeat.
+/// Hands out one copy of strings and placements that repeat.
 ///
 /// A quarter of a million endpoints name a thousand nodes: without this, each name that is longer
 /// than the 15 bytes a String holds in itself would be on the heap once per endpoint.
 public final class Interner: Sendable {
     /// By hash of the bytes, so that one that is known is found without a String being made.
     private let strings = Mutex<[Int: String]>([:])
+    private let placements = Mutex<Set<Placement>>([])
 
     /// Nodes come and go for as long as the process runs: beyond this many it starts afresh, and what
     /// is in use is then twice in memory at most.
@@ -36,6 +38,13 @@ public final class Interner: Sendable {
             let string = String(decoding: utf8, as: UTF8.self)
             strings[hash] = string
             return string
+        }
+    }
+
+    package func intern(_ placement: Placement) -> Placement {
+        placements.withLock { placements in
+            if placements.count >= Self.limit { placements.removeAll(keepingCapacity: true) }
+            return placements.insert(placement).memberAfterInsert
         }
     }
 

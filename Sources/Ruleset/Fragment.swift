@@ -6,9 +6,25 @@ import ServiceModel
 /// The kernel objects of one Service in one family.
 struct Fragment {
     /// An element that several Services may ask for, there as long as one of them does.
-    struct Shared: Hashable {
-        let set: String
-        let key: RegisterValue
+    enum Shared: Hashable {
+        /// Its other ports are refused.
+        case clusterIP(IPAddress)
+        /// It is masqueraded when it is sent to itself.
+        case hairpin(IPAddress)
+
+        var set: String {
+            switch self {
+            case .clusterIP: ObjectNames.clusterIPs
+            case .hairpin: ObjectNames.hairpin
+            }
+        }
+
+        var element: Element {
+            switch self {
+            case .clusterIP(let address): Element(RegisterValue(address))
+            case .hairpin(let address): Element(RegisterValue(hairpin: address))
+            }
+        }
     }
 
     var sets: [NamedSet] = []
@@ -32,13 +48,12 @@ struct Fragment {
     static func shared(_ service: CompiledService, _ family: AddressFamily) -> [Shared] {
         var result: [Shared] = []
         for address in service.clusterIPs where address.family == family {
-            result.append(Shared(set: ObjectNames.clusterIPs, key: RegisterValue(address)))
+            result.append(.clusterIP(address))
         }
         for port in service.ports where port.family == family {
             for pool in port.pools {
                 for member in pool.members where member.isHairpin {
-                    let key = RegisterValue(hairpin: member.target.address)
-                    result.append(Shared(set: ObjectNames.hairpin, key: key))
+                    result.append(.hairpin(member.target.address))
                 }
             }
         }

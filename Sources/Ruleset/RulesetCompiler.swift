@@ -141,10 +141,10 @@ public struct RulesetCompiler: Sendable {
         for (shared, wasThere) in wasThere {
             let isThere = state.shared[shared] != nil
             if isThere, !wasThere {
-                changes.addedElements[shared.set, default: []].append(Element(shared.key))
+                changes.addedElements[shared.set, default: []].append(shared.element)
             }
             if wasThere, !isThere {
-                changes.removedElements[shared.set, default: []].append(Element(shared.key))
+                changes.removedElements[shared.set, default: []].append(shared.element)
             }
         }
         let slotMaps = Set(state.slots.maps)
@@ -290,7 +290,7 @@ public struct RulesetCompiler: Sendable {
         table.elements[ObjectNames.localPods] = IntervalElements.make(environment.localPods, family)
         table.elements[ObjectNames.nodeAddresses] = nodeAddresses(environment, family)
         for shared in state.shared.keys {
-            table.elements[shared.set, default: []].append(Element(shared.key))
+            table.elements[shared.set, default: []].append(shared.element)
         }
         for service in services.values {
             let fragment = Fragment(service, frame: frame)

@@ -9,8 +9,8 @@ public struct ClusterState: Sendable {
     public let nodeName: String
 
     private var services: [ObjectName: Service] = [:]
-    /// By Service, then by the slice's own name.
-    private var slices: [ObjectName: [ObjectName: EndpointSlice]] = [:]
+    /// By Service.
+    private var slices: [ObjectName: SliceList] = [:]
     private var serviceOfSlice: [ObjectName: ObjectName] = [:]
     private var nodes: [String: Node] = [:]
     private var serviceCIDRs: [String: ServiceCIDR] = [:]
@@ -39,7 +39,7 @@ public struct ClusterState: Sendable {
                 detach(slice.name, from: before)
             }
             serviceOfSlice[slice.name] = slice.service
-            slices[slice.service, default: [:]][slice.name] = slice
+            slices[slice.service, default: SliceList()].insert(slice)
             endpointCount += slice.endpoints.count
             dirty.insert(slice.service)
         case .node(let node):
@@ -90,7 +90,7 @@ public struct ClusterState: Sendable {
     }
 
     private mutating func detach(_ slice: ObjectName, from service: ObjectName) {
-        endpointCount -= slices[service]?.removeValue(forKey: slice)?.endpoints.count ?? 0
+        endpointCount -= slices[service]?.remove(slice)?.endpoints.count ?? 0
         if slices[service]?.isEmpty == true { slices[service] = nil }
         dirty.insert(service)
     }
@@ -131,12 +131,12 @@ public struct ClusterState: Sendable {
     /// Service which doesn't exist.
     public func plan(for name: ObjectName) -> (plan: ServicePlan?, problems: [ObjectProblem]) {
         guard let service = services[name] else {
-            return (nil, (slices[name] ?? [:]).keys.sorted().map { Self.orphan($0, of: name) })
+            return (nil, (slices[name]?.all ?? []).map { Self.orphan($0.name, of: name) })
         }
         guard service.isServedHere else { return (nil, []) }
         var plan = ServicePlan(name: name, clusterIPs: service.clusterIPs)
         var selection = FrontendSelection(of: service, in: self)
-        let own = slices[name].map { $0.values.sorted { $0.name < $1.name } } ?? []
+        let own = slices[name]?.all ?? []
         var local: [AddressFamily: Set<IPAddress>] = [:]
         for (index, port) in service.ports.enumerated() {
             let frontends = selection.frontends(of: port, at: index)

@@ -11,8 +11,7 @@ struct EndpointSelection {
         var isTerminating: Bool
         var isLocal: Bool
         var isHairpin: Bool
-        var zoneHints: [String]
-        var nodeHints: [String]
+        var placement: Placement
 
         /// What statement 7 falls back to.
         var isServingTerminating: Bool { isServing && isTerminating }
@@ -48,13 +47,13 @@ struct EndpointSelection {
         for slice in slices where slice.family == family {
             for port in slice.ports where port.name == portName && port.transport == transport {
                 for endpoint in slice.endpoints {
-                    let isLocal = endpoint.nodeName == nodeName
+                    let node = endpoint.placement.nodeName
+                    let isLocal = node == nodeName
                     let candidate = Candidate(
                         target: AddressPort(endpoint.address, port.port), isReady: endpoint.isReady,
                         isServing: endpoint.isServing, isTerminating: endpoint.isTerminating,
                         isLocal: isLocal,
-                        isHairpin: isLocal || endpoint.nodeName == nil, zoneHints: endpoint.zoneHints,
-                        nodeHints: endpoint.nodeHints)
+                        isHairpin: isLocal || node == nil, placement: endpoint.placement)
                     if let position = positions[candidate.target] {
                         if candidate.counts(before: candidates[position]) { candidates[position] = candidate }
                     } else {
@@ -89,12 +88,12 @@ struct EndpointSelection {
     /// Statement 9: those hinted for this node, else those hinted for this zone, else all; hints count only where
     /// every ready endpoint has them.
     private func closest(of ready: [Candidate]) -> [Candidate] {
-        if ready.allSatisfy({ !$0.nodeHints.isEmpty }) {
-            let here = ready.filter { $0.nodeHints.contains(nodeName) }
+        if ready.allSatisfy({ !$0.placement.nodeHints.isEmpty }) {
+            let here = ready.filter { $0.placement.nodeHints.contains(nodeName) }
             if !here.isEmpty { return here }
         }
-        if let zone, ready.allSatisfy({ !$0.zoneHints.isEmpty }) {
-            let here = ready.filter { $0.zoneHints.contains(zone) }
+        if let zone, ready.allSatisfy({ !$0.placement.zoneHints.isEmpty }) {
+            let here = ready.filter { $0.placement.zoneHints.contains(zone) }
             if !here.isEmpty { return here }
         }
         return ready

@@ -12,12 +12,6 @@ import Synchronization
 /// of what is around it, and they may never come. So too the Node's `podCIDRs`, where pods of this node are told by
 /// them: what lacks is what is special to local pods (statement 13).
 final class FirstSync: Sendable {
-    /// All objects of a cluster, as they were when the last that was waited for was there.
-    struct Objects: Sendable {
-        var objects: [ClusterObject.Key: ClusterObject] = [:]
-        var triggerTimes: [ClusterObject.Key: Int64] = [:]
-    }
-
     /// Without these nothing is served.
     static let essential: Set<ResourceKind> = [.services, .endpointSlices]
     /// How long the other kinds are waited for once the essential ones are complete.
@@ -26,7 +20,8 @@ final class FirstSync: Sendable {
     static let podNetworkPatience = Duration.seconds(60)
 
     private struct State {
-        var gathered: Objects? = Objects()
+        /// All objects; nil once they were handed over.
+        var gathered: ChangeInbox.Changes? = ChangeInbox.Changes()
         var missing = Set(ResourceKind.allCases)
         /// Whose `podCIDRs` are waited for.
         var awaitedNode: String?
@@ -34,7 +29,7 @@ final class FirstSync: Sendable {
 
         var lacksPodNetworks: Bool {
             guard let awaitedNode else { return false }
-            guard case .node(let node) = gathered?.objects[.node(awaitedNode)] else { return true }
+            guard case .node(let node)?? = gathered?.objects[.node(awaitedNode)] else { return true }
             return node.podCIDRs.isEmpty
         }
     }
@@ -43,8 +38,8 @@ final class FirstSync: Sendable {
     private let inbox: ChangeInbox
     private let logger: Logger
     private let sleep: @Sendable (Duration) async throws -> Void
-    private let stream: AsyncStream<Objects>
-    private let complete: AsyncStream<Objects>.Continuation
+    private let stream: AsyncStream<ChangeInbox.Changes>
+    private let complete: AsyncStream<ChangeInbox.Changes>.Continuation
 
     /// - Parameters:
     ///   - awaitedNode: the Node without whose `podCIDRs` nothing is complete.
@@ -57,7 +52,8 @@ final class FirstSync: Sendable {
         self.logger = logger
         self.sleep = sleep
         state = Mutex(State(awaitedNode: awaitedNode))
-        (stream, complete) = AsyncStream.makeStream(of: Objects.self, bufferingPolicy: .bufferingNewest(1))
+        (stream, complete) = AsyncStream.makeStream(
+            of: ChangeInbox.Changes.self, bufferingPolicy: .bufferingNewest(1))
     }
 
     /// Takes what the source tells.
@@ -72,10 +68,10 @@ final class FirstSync: Sendable {
             }
             for problem in update.problems { logger.warning("\(problem)") }
             for key in update.removed {
-                state.gathered?.objects[key] = nil
+                state.gathered?.objects.removeValue(forKey: key)
                 state.gathered?.triggerTimes[key] = nil
             }
-            for object in update.upserted { state.gathered?.objects[object.key] = object }
+            for object in update.upserted { state.gathered?.objects.updateValue(object, forKey: object.key) }
             state.gathered?.triggerTimes.merge(update.triggerTimes) { first, _ in first }
             if update.isFirstComplete { state.missing.remove(update.kind) }
             completeIfSo(&state)
@@ -139,16 +135,10 @@ final class FirstSync: Sendable {
         }
     }
 
-    /// Waits for it; nil when the task is cancelled before. For one caller.
-    func objects() async -> Objects? {
+    /// Waits for all objects as they were when the last kind was complete; nil when the task is cancelled before. For one
+    /// caller.
+    func objects() async -> ChangeInbox.Changes? {
         for await objects in stream { return objects }
         return nil
-    }
-}
-
-extension FirstSync.Objects {
-    init(_ objects: [ClusterObject]) {
-        self.init(
-            objects: Dictionary(objects.map { ($0.key, $0) }, uniquingKeysWith: { _, last in last }))
     }
 }

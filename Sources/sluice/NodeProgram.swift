@@ -36,7 +36,9 @@ extension Run {
             } else {
                 objects = await read(configuration, logger)
             }
-            try agent.start(objects, hostAddresses: hostAddresses)
+            var first = ChangeInbox.Changes(objects)
+            first.hostAddresses = hostAddresses
+            try agent.start(first)
             program.flows.finish()
             await program.flows.run { await cleaner.clean($0) }
             return
@@ -214,17 +216,17 @@ struct NodeProgram: Sendable {
     ) -> Part {
         Part { [sync, inbox, heap, logger] in
             guard let agent = agent.take() else { return }
-            let first: FirstSync.Objects?
+            var gathered: ChangeInbox.Changes?
             if let snapshot {
-                first = FirstSync.Objects(snapshot.objects)
+                gathered = ChangeInbox.Changes(snapshot.objects)
             } else {
-                first = await sync.objects()
+                gathered = await sync.objects()
             }
-            guard let first, !Task.isCancelled else { return }
+            guard gathered != nil, !Task.isCancelled else { return }
+            gathered?.hostAddresses = hostAddresses
             do throws(KernelError) {
-                try agent.start(
-                    Array(first.objects.values), hostAddresses: hostAddresses,
-                    triggerTimes: first.triggerTimes)
+                // Taken, not kept: this goes on for as long as the program.
+                try agent.start(gathered.take() ?? ChangeInbox.Changes())
             } catch {
                 // As after any other failure: what stood stays, and it is tried again.
                 logger.error("not in force, the rules from before stay", metadata: ["error": "\(error)"])

@@ -170,7 +170,7 @@ struct Run: AsyncParsableCommand {
         following.cancel()
         await following.value
         await cluster.client.shutDown()
-        return first.map { Array($0.objects.values) } ?? []
+        return first.map { $0.objects.values.compactMap { $0 } } ?? []
     }
 }
 

@@ -115,3 +115,8 @@ extension Table {
         return result
     }
 }
+
+extension NodeAgent {
+    /// Starts with these objects and nothing else known.
+    func start(_ objects: [ClusterObject]) throws(KernelError) { try start(ChangeInbox.Changes(objects)) }
+}

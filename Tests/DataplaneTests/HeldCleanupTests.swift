@@ -108,7 +108,7 @@ extension DataplaneTests {
                 kernel: ObservedKernel(connection: connection, committed: committed), inbox: inbox,
                 logger: logger, inForce: { cleanups.put($0) })
             let cleaning = Task { await cleanups.run { await cleaner.clean($0) } }
-            try agent.start(Self.objects("web", at: 1))
+            try agent.start(ChangeInbox.Changes(Self.objects("web", at: 1)))
             let loop = Task { await agent.run() }
             var (isCommitted, isHeld) = (commits.makeAsyncIterator(), hold.held.makeAsyncIterator())
             await isCommitted.next()

@@ -1,4 +1,5 @@
 import Foundation
+import KubernetesAPI
 import ObjectReading
 import SeededRandom
 import Testing
@@ -47,6 +48,15 @@ struct PartTests {
     func farTimes() {
         #expect(RawTime("9999-12-31T23:59:59Z")?.sinceEpoch == nil)
         #expect(RawTime(seconds: .min, nanoseconds: 0).sinceEpoch == nil)
+    }
+
+    @Test("placements that say the same are one")
+    func placements() {
+        let interner = Interner()
+        let first = interner.intern(Placement(nodeName: "node-1", zoneHints: ["a"]))
+        #expect(interner.intern(Placement(nodeName: "node-1", zoneHints: ["a"])) === first)
+        #expect(interner.intern(Placement(nodeName: "node-1")) !== first)
+        #expect(interner.intern(Placement(nodeName: "node-1", nodeHints: ["a"])) !== first)
     }
 
     @Test("interned strings are what was given, however many there are")
