@@ -162,7 +162,8 @@ let package = Package(
         .executableTarget(
             name: "PacketBenchmark",
             dependencies: [
-                "CPacketLoad", "ClusterGenerator", "Agent", "HostNetwork", "NFTables", "NFTablesKernel",
+                "CPacketLoad", "CTestNetwork", "ClusterGenerator", "Agent", "HostNetwork", "NFTables",
+                "NFTablesKernel",
                 "KubernetesAPI", "IPAddressing", "TestAPIServer", "TestNetwork",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Benchmarks/PacketBenchmark", swiftSettings: strict),

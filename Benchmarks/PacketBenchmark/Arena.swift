@@ -1,8 +1,6 @@
+import CTestNetwork
 import ClusterGenerator
-import Foundation
-import Glibc
 import IPAddressing
-import Synchronization
 import TestNetwork
 
 /// A node of its own for each opponent, with the pods of clients on one side and those of endpoints on the other:
@@ -37,8 +35,8 @@ final class Arena {
         try node.setSysctls([
             // Closed connections needn't be remembered; the table is emptied between measurements anyway.
             "netfilter/nf_conntrack_tcp_timeout_close": "1",
-            "netfilter/nf_conntrack_udp_timeout": "10",
-            "netfilter/nf_conntrack_udp_timeout_stream": "10",
+            "netfilter/nf_conntrack_udp_timeout": "3",
+            "netfilter/nf_conntrack_udp_timeout_stream": "3",
         ])
     }
 
@@ -55,31 +53,32 @@ final class Arena {
         try node.ip(["route add \(addresses) via \(pod.address()) dev \(pod.nodeInterface ?? "") onlink"])
     }
 
-    /// Sends traffic to an address for a while.
+    /// Moves the calling thread, one made for it, to the clients.
+    func enter() throws {
+        let path = "/run/netns/\(network[pod: "client"].namespace.name)"
+        let result = ctest_enter_network_namespace(path)
+        guard result == 0 else { throw LoadError("enter \(path)", number: result) }
+    }
+
+    /// Sends traffic to an address for a while; what fails is counted in the slice.
     ///
-    /// - Throws: what kept it from beginning; traffic that fails is counted in the slice.
-    func measure(
-        _ traffic: Traffic, to target: AddressPort, seconds: Double, warmUp: Double, workers: Int
-    ) throws -> Slice {
+    /// To be called on a thread that has entered.
+    func measure(_ traffic: Traffic, to target: AddressPort, seconds: Double, warmUp: Double) -> Slice {
         server.drain()
         let load = Load(
             traffic: traffic, target: target, server: server, duration: seconds, warmUp: warmUp)
-        let client = network[pod: "client"].namespace
-        let first = begun
-        let results = Mutex<[Result<Slice, any Error>]>([])
-        DispatchQueue.concurrentPerform(iterations: workers) { worker in
-            let result = Result { try client.run { load.run(first: first + worker, step: workers) } }
-            results.withLock { $0.append(result) }
-        }
-        let slices = try results.withLock { $0 }.map { try $0.get() }
-        begun += (slices.map(\.begun).max() ?? 0) * workers
+        let slice = load.run(first: begun)
+        begun += slice.begun
+        tracked += slice.begun
+        return slice
+    }
+
+    /// Connections that may still be tracked.
+    private(set) var tracked = 0
+
+    /// Ends all that is tracked, so that the table never fills and no opponent works in a fuller one.
+    func forgetConnections() throws {
+        tracked = 0
         if opponent != .direct { try node.command("conntrack", "-F") }
-        return slices.dropFirst().reduce(into: slices[0]) { total, slice in
-            total.count += slice.count
-            total.seconds = max(total.seconds, slice.seconds)
-            total.latencies.add(slice.latencies)
-            total.failures += slice.failures
-            total.lastFailure = total.lastFailure ?? slice.lastFailure
-        }
     }
 }

@@ -1,4 +1,5 @@
 import IPAddressing
+import TestNetwork
 
 /// One kind of traffic to one of the measured Services.
 struct Trial: Hashable, Sendable {
@@ -8,15 +9,14 @@ struct Trial: Hashable, Sendable {
 
 /// What was measured of one opponent in one trial, a value for each round.
 struct Tally {
-    /// A second.
+    /// A second; 0 where nothing went through.
     var rates: [Double] = []
     var latencies = Latencies()
     var failures = 0
     var lastFailure: String?
 
     mutating func add(_ slice: Slice) {
-        // Nothing went through: no rate that could be compared, and the failure is told.
-        if slice.count > 0, slice.seconds > 0 { rates.append(Double(slice.count) / slice.seconds) }
+        rates.append(slice.seconds > 0 ? Double(slice.count) / slice.seconds : 0)
         latencies.add(slice.latencies)
         failures += slice.failures
         lastFailure = lastFailure ?? slice.lastFailure
@@ -28,13 +28,15 @@ struct Pace: Sendable, Codable {
     var rounds: Int
     /// Of each measurement.
     var seconds: Double
-    /// Threads that make connections at the same time.
-    var workers: Int
 
-    static let warmUp = 0.01
+    /// Seconds before each, in which the processor's caches come to know the rules.
+    static let warmUp = 0.001
 }
 
 /// Opponents with the same cluster's rules, each measured a little in turn, round after round.
+///
+/// The turns are short, so that what else goes on in the machine for longer than some ten milliseconds meets all of a
+/// round alike; a ratio is taken in each round.
 struct Contest {
     let cluster: MeasuredCluster
     let arenas: [Arena]
@@ -45,40 +47,51 @@ struct Contest {
         let opponent: Opponent
     }
 
-    /// - Parameter isAt: told before each round.
+    /// Connections that may be tracked at one time, of the 65,536 that the smallest machines have room for.
+    private static let mostTracked = 40_000
+
+    /// - Parameter isAt: told before each round, counted over all trials.
     func run(_ trials: [Trial], _ isAt: (Int) -> Void) throws -> [Key: Tally] {
         var result: [Key: Tally] = [:]
-        for round in 0..<pace.rounds {
-            isAt(round)
-            for trial in trials {
-                for index in Rotation.order(of: arenas.count, round: round) {
-                    let slice = try measure(trial, in: arenas[index])
-                    let key = Key(trial: trial, opponent: arenas[index].opponent)
-                    result[key, default: Tally()].add(slice)
+        for (number, trial) in trials.enumerated() {
+            let targets = try arenas.map { try target(of: trial, in: $0) }
+            // A thread that belongs to no namespace for good.
+            try arenas.first?.node.run {
+                for round in 0..<pace.rounds {
+                    isAt(number * pace.rounds + round)
+                    for index in Rotation.order(of: arenas.count, round: round) {
+                        let arena = arenas[index]
+                        try arena.enter()
+                        let slice = arena.measure(
+                            trial.traffic, to: targets[index], seconds: pace.seconds, warmUp: Pace.warmUp)
+                        result[Key(trial: trial, opponent: arena.opponent), default: Tally()].add(slice)
+                    }
+                    if arenas.map(\.tracked).reduce(0, +) > Self.mostTracked {
+                        for arena in arenas { try arena.forgetConnections() }
+                    }
                 }
             }
         }
         return result
     }
 
-    private func measure(_ trial: Trial, in arena: Arena) throws -> Slice {
+    private func target(of trial: Trial, in arena: Arena) throws -> AddressPort {
         let port = cluster.port(trial.traffic.transport, at: trial.position)
         switch arena.opponent {
-        case .oneRule, .oneRuleAgain: try RuleLoading.translate(port, in: arena.node)
-        default: break
+        case .direct: return port.endpoints[0]
+        case .oneRule, .oneRuleAgain:
+            try RuleLoading.translate(port, in: arena.node)
+            return port.address
+        default: return port.address
         }
-        return try arena.measure(
-            trial.traffic, to: arena.opponent == .direct ? port.endpoints[0] : port.address,
-            seconds: pace.seconds, warmUp: Pace.warmUp, workers: pace.workers)
     }
 }
 
 extension [Contest.Key: Tally] {
     /// The rates of one as shares of the other's, round by round, which lie close together in time.
     func ratio(_ key: Contest.Key, to other: Contest.Key) -> Spread? {
-        guard let values = self[key]?.rates, let others = self[other]?.rates, values.count == others.count,
-            !values.isEmpty
-        else { return nil }
-        return Spread(zip(values, others).map { $0 / $1 })
+        guard let values = self[key]?.rates, let others = self[other]?.rates else { return nil }
+        let ratios = zip(values, others).filter { $1 > 0 }.map { $0 / $1 }
+        return ratios.isEmpty ? nil : Spread(ratios)
     }
 }

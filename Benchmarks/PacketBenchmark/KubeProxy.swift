@@ -54,7 +54,10 @@ struct KubeProxy {
         for position in Position.allCases {
             for traffic in [Traffic.tcpConnections, .udpExchanges] {
                 let target = cluster.port(traffic.transport, at: position).address
-                let slice = try arena.measure(traffic, to: target, seconds: 0.001, warmUp: 0, workers: 1)
+                let slice = try arena.node.run {
+                    try arena.enter()
+                    return arena.measure(traffic, to: target, seconds: 0.001, warmUp: 0)
+                }
                 guard slice.failures == 0 else { return false }
             }
         }

@@ -53,13 +53,11 @@ struct Load: Sendable {
     private static let mostFailures = 3
 
     /// To be called in the client's namespace.
-    /// - Parameters:
-    ///   - first: number of the first connection (`Clients.source`).
-    ///   - step: from one connection's number to the next.
-    func run(first: Int, step: Int) -> Slice {
+    /// - Parameter first: number of the first connection (`Clients.source`).
+    func run(first: Int) -> Slice {
         switch traffic {
-        case .tcpConnections: connections(first: first, step: step) { tcpConnection(from: $0) }
-        case .udpExchanges: connections(first: first, step: step) { udpExchange(from: $0) }
+        case .tcpConnections: connections(first: first) { tcpConnection(from: $0) }
+        case .udpExchanges: connections(first: first) { udpExchange(from: $0) }
         case .udpFlow: established { try udpFlow(from: Clients.source(first)) }
         case .tcpStream: established { try tcpStream(from: Clients.source(first)) }
         }
@@ -75,14 +73,14 @@ struct Load: Sendable {
 
     /// - Parameter connect: makes one; nil when it went well, else what failed.
     @inline(__always)
-    private func connections(first: Int, step: Int, _ connect: (sockaddr_in) -> String?) -> Slice {
+    private func connections(first: Int, _ connect: (sockaddr_in) -> String?) -> Slice {
         var slice = Slice()
         let start = Self.now() + UInt64(warmUp * 1e9)
         let end = start + UInt64(duration * 1e9)
         var before = Self.now()
         var began: UInt64?
         while before < end, slice.failures < Self.mostFailures {
-            let failure = connect(Clients.source(first + slice.begun * step))
+            let failure = connect(Clients.source(first + slice.begun))
             slice.begun += 1
             let after = Self.now()
             if let failure {

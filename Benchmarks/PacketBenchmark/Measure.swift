@@ -53,14 +53,11 @@ struct Measure: ParsableCommand {
             valueName: "path"))
     var kubeApiserver: String?
 
-    @Option(help: ArgumentHelp("Rounds; default 9, with --full 21.", valueName: "count"))
+    @Option(help: ArgumentHelp("Rounds; default 60, with --full 250.", valueName: "count"))
     var rounds: Int?
 
     @Option(help: ArgumentHelp("Length of each measurement.", valueName: "ms"))
-    var slice = 100
-
-    @Option(help: ArgumentHelp("Threads that make connections.", valueName: "count"))
-    var workers = 1
+    var slice = 10
 
     @Option(
         help: ArgumentHelp(
@@ -81,8 +78,7 @@ struct Measure: ParsableCommand {
         guard rounds.map({ (1...1_000).contains($0) }) ?? true else {
             throw ValidationError("--rounds is 1 to 1000.")
         }
-        guard (10...10_000).contains(slice) else { throw ValidationError("--slice is 10 to 10000.") }
-        guard (1...64).contains(workers) else { throw ValidationError("--workers is 1 to 64.") }
+        guard (2...10_000).contains(slice) else { throw ValidationError("--slice is 2 to 10000.") }
         guard loadLimit.map({ (1...3_600).contains($0) }) ?? true else {
             throw ValidationError("--load-limit is 1 to 3600.")
         }
@@ -96,7 +92,7 @@ struct Measure: ParsableCommand {
     }
     private var affinitySizes: [Int] { full ? [10, 100, 1_000] : [1_000] }
     private var pace: Pace {
-        Pace(rounds: rounds ?? (full ? 21 : 9), seconds: Double(slice) / 1_000, workers: workers)
+        Pace(rounds: rounds ?? (full ? 250 : 60), seconds: Double(slice) / 1_000)
     }
     private func measures(_ chapter: Chapter) -> Bool { measure.isEmpty || measure.contains(chapter) }
 
@@ -186,7 +182,9 @@ struct Measure: ParsableCommand {
             }
         }
         let contest = Contest(cluster: cluster, arenas: arenas, pace: pace)
-        let tallies = try contest.run(trials) { progress.show("\(label): round", $0, of: pace.rounds) }
+        let tallies = try contest.run(trials) {
+            progress.show("\(label): round", $0, of: trials.count * pace.rounds)
+        }
         return SizeReport(
             services: services, endpointsPerService: endpoints, loading: loading,
             results: trials.flatMap { trial in
@@ -206,7 +204,9 @@ struct Measure: ParsableCommand {
         }
         let contest = Contest(cluster: cluster, arenas: arenas, pace: pace)
         let trials = [Position.start, .end].map { Trial(traffic: .tcpConnections, position: $0) }
-        let tallies = try contest.run(trials) { progress.show("\(label): round", $0, of: pace.rounds) }
+        let tallies = try contest.run(trials) {
+            progress.show("\(label): round", $0, of: trials.count * pace.rounds)
+        }
         return zip(arenas, known).map { arena, known in
             AffinityReport(arena.opponent, endpoints: endpoints, known: known, tallies)
         }

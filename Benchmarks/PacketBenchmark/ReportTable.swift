@@ -4,9 +4,8 @@ extension Report {
         var text =
             "\(machine.cores) cores, Linux \(machine.kernel), connection tracking \(machine.conntrackMax) entries in "
             + "\(machine.conntrackBuckets) buckets\n"
-            + "\(pace.rounds) rounds of \(Int(pace.seconds * 1_000)) ms each, \(pace.workers) "
-            + "thread\(pace.workers == 1 ? "" : "s"). Rates and ratios are medians;\nin brackets, the bounds of a "
-            + "ratio's median with 95 % probability.\n"
+            + "\(pace.rounds) rounds of \(Int(pace.seconds * 1_000)) ms each. Rates and ratios are medians; in brackets, the "
+            + "bounds\nof a ratio's median with 95 % probability.\n"
         for size in sizes { text += "\n" + size.table }
         if !affinity.isEmpty { text += "\n" + affinityTable }
         return text
@@ -108,20 +107,20 @@ extension SizeReport {
         return Report.align(rows)
     }
 
-    /// Over this, the machine was too busy with other things.
-    private static let mostUnrest = 0.15
+    /// A difference of this share has to be told, or the measurement is of no use.
+    private static let mostDoubt = 0.05
 
     private func verdict(_ traffic: Traffic) -> String {
         var text = ""
         if let doubt = doubt(traffic) {
             text +=
                 "  One DNAT rule against itself: within \(Report.decimal(doubt * 100, 1)) %. "
-                + "Smaller differences can't be told.\n"
+                + (doubt > Self.mostDoubt
+                    ? "TOO NOISY TO TELL.\n" : "Smaller differences can't be told.\n")
         }
-        if let unrest = unrest(traffic), unrest > Self.mostUnrest {
+        if let unrest = unrest(traffic) {
             text +=
-                "  TOO NOISY TO TELL: half of the rates without any rules are \(Report.decimal(unrest * 100, 0)) % "
-                + "apart.\n"
+                "  The middle half of the direct way's rates spans \(Report.decimal(unrest * 100, 0)) %.\n"
         }
         return text
     }
