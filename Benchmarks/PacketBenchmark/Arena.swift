@@ -32,8 +32,12 @@ final class Arena {
         }
         try wire("client", Clients.network)
         try wire("servers", MeasuredCluster.endpointNetwork)
+    }
+
+    /// Has closed connections forgotten soon. There are such settings once there are rules that track connections.
+    func shortenTracking() throws {
+        guard opponent != .direct else { return }
         try node.setSysctls([
-            // Closed connections needn't be remembered; the table is emptied between measurements anyway.
             "netfilter/nf_conntrack_tcp_timeout_close": "1",
             "netfilter/nf_conntrack_udp_timeout": "3",
             "netfilter/nf_conntrack_udp_timeout_stream": "3",

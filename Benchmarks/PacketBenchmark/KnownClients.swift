@@ -65,11 +65,11 @@ struct KnownClients {
             var known = 0
             for endpoint in port.endpoints.indices {
                 let path = "/proc/thread-self/net/xt_recent/\(RuleNames.iptablesEndpoint(port, endpoint))"
-                let file = open(path, O_WRONLY | O_CLOEXEC)
-                guard file >= 0 else { throw LoadError("open \(path)") }
-                defer { close(file) }
                 for client in clients(of: endpoint).prefix(Self.recentListLength) {
-                    // One address with each call.
+                    // The module takes one address from each opening of the file.
+                    let file = open(path, O_WRONLY | O_CLOEXEC)
+                    guard file >= 0 else { throw LoadError("open \(path)") }
+                    defer { close(file) }
                     let line = Array("+\(Clients.address(client))\n".utf8)
                     guard write(file, line, line.count) == line.count else {
                         throw LoadError("write to \(path)")

@@ -155,8 +155,9 @@ struct Measure: ParsableCommand {
             progress.show("\(label): rules, \(opponent.name)")
             let arena = try Arena(opponent)
             do {
-                reports.append(
-                    LoadingReport(opponent: opponent.name, seconds: try loading.load(into: arena)))
+                let seconds = try loading.load(into: arena)
+                try arena.shortenTracking()
+                reports.append(LoadingReport(opponent: opponent.name, seconds: seconds))
                 arenas.append(arena)
             } catch {
                 reports.append(LoadingReport(opponent: opponent.name, leftOut: "\(error)"))
@@ -182,7 +183,7 @@ struct Measure: ParsableCommand {
             }
         }
         let contest = Contest(cluster: cluster, arenas: arenas, pace: pace)
-        let tallies = try contest.run(trials) {
+        let tallies = try contest.run(trials.map { [$0] }) {
             progress.show("\(label): round", $0, of: trials.count * pace.rounds)
         }
         return SizeReport(
@@ -204,8 +205,8 @@ struct Measure: ParsableCommand {
         }
         let contest = Contest(cluster: cluster, arenas: arenas, pace: pace)
         let trials = [Position.start, .end].map { Trial(traffic: .tcpConnections, position: $0) }
-        let tallies = try contest.run(trials) {
-            progress.show("\(label): round", $0, of: trials.count * pace.rounds)
+        let tallies = try contest.run([trials]) {
+            progress.show("\(label): round", $0, of: pace.rounds)
         }
         return zip(arenas, known).map { arena, known in
             AffinityReport(arena.opponent, endpoints: endpoints, known: known, tallies)

@@ -79,7 +79,8 @@ struct SizeReport: Codable {
         let again = results.filter {
             $0.traffic == traffic && $0.opponent == Opponent.oneRuleAgain.name
         }
-        return again.compactMap(\.ratio).map { max(abs($0.low - 1), abs($0.high - 1)) }.max()
+        return again.compactMap { $0.medianRatio ?? $0.ratio }.map { max(abs($0.low - 1), abs($0.high - 1)) }
+            .max()
     }
 
     /// How far the rates of the way without rules are apart, as a share; nil when that wasn't measured.
@@ -109,6 +110,8 @@ struct TrialReport: Codable {
     let rate: Spread
     /// Of one DNAT rule's rate in the same round.
     let ratio: Spread?
+    /// One DNAT rule's median time as a share of this one's; nil for established connections.
+    let medianRatio: Spread?
     let latency: Latency?
     let failures: Int
     let lastFailure: String?
@@ -119,9 +122,9 @@ struct TrialReport: Codable {
         traffic = key.trial.traffic
         position = key.trial.position
         rate = Spread(tally.rates)
-        ratio =
-            key.opponent == .oneRule
-            ? nil : tallies.ratio(key, to: .init(trial: key.trial, opponent: .oneRule))
+        let rule = Contest.Key(trial: key.trial, opponent: .oneRule)
+        ratio = key == rule ? nil : tallies.ratio(key, to: rule)
+        medianRatio = key == rule ? nil : tallies.medianRatio(key, to: rule)
         latency = .init(tally.latencies)
         failures = tally.failures
         lastFailure = tally.lastFailure
@@ -138,6 +141,8 @@ struct AffinityReport: Codable {
     let with: Spread
     /// With affinity, as a share of without.
     let ratio: Spread?
+    /// The same by median times.
+    let medianRatio: Spread?
     let latency: TrialReport.Latency?
     let failures: Int
     let lastFailure: String?
@@ -152,6 +157,7 @@ struct AffinityReport: Codable {
         without = Spread(tallies[plain]?.rates ?? [])
         with = Spread(tallies[sticky]?.rates ?? [])
         ratio = tallies.ratio(sticky, to: plain)
+        medianRatio = tallies.medianRatio(sticky, to: plain)
         latency = tallies[sticky].flatMap { .init($0.latencies) }
         failures = [plain, sticky].reduce(0) { $0 + (tallies[$1]?.failures ?? 0) }
         lastFailure = tallies[sticky]?.lastFailure ?? tallies[plain]?.lastFailure

@@ -5,19 +5,26 @@ extension Report {
             "\(machine.cores) cores, Linux \(machine.kernel), connection tracking \(machine.conntrackMax) entries in "
             + "\(machine.conntrackBuckets) buckets\n"
             + "\(pace.rounds) rounds of \(Int(pace.seconds * 1_000)) ms each. Rates and ratios are medians; in brackets, the "
-            + "bounds\nof a ratio's median with 95 % probability.\n"
+            + "bounds\nof a ratio's median with 95 % probability. The second ratio is that of the rounds' median times, "
+            + "which a\nshort stall of the machine doesn't change.\n"
         for size in sizes { text += "\n" + size.table }
         if !affinity.isEmpty { text += "\n" + affinityTable }
         return text
     }
 
     private var affinityTable: String {
-        var rows = [["ClientIP affinity, endpoints", "known", "without", "with", "p50", "p99", "ratio", ""]]
+        var rows = [
+            [
+                "ClientIP affinity, endpoints", "known", "without", "with", "p50", "p99", "with : without",
+                "", "by p50", "",
+            ]
+        ]
         for report in affinity {
             rows.append(
                 ["  \(report.opponent), \(report.endpoints)", "\(report.known)"]
                     + [report.without, report.with].map { Self.rate($0.median, .tcpConnections) }
-                    + Self.latencies(report.latency).prefix(2) + Self.ratio(report.ratio))
+                    + Self.latencies(report.latency).prefix(2) + Self.ratio(report.ratio)
+                    + Self.ratio(report.medianRatio))
         }
         let title = "New TCP connections to a service with ClientIP affinity, and to one without"
         return "\(title)\n\(String(repeating: "=", count: title.count))\n" + Self.align(rows)
@@ -97,11 +104,12 @@ extension SizeReport {
                 ? "\(traffic.rawValue), Service at the \(position.rawValue)" : traffic.rawValue
             rows.append(
                 [head, "rate"] + (traffic.isNewConnections ? ["p50", "p99", "p99.9"] : ["", "", ""])
-                    + ["of one rule", ""])
+                    + ["of one rule", ""] + (traffic.isNewConnections ? ["by p50", ""] : []))
             for result in here {
                 rows.append(
                     ["  \(result.opponent)", Report.rate(result.rate.median, traffic)]
-                        + Report.latencies(result.latency) + Report.ratio(result.ratio))
+                        + Report.latencies(result.latency) + Report.ratio(result.ratio)
+                        + Report.ratio(result.medianRatio))
             }
         }
         return Report.align(rows)

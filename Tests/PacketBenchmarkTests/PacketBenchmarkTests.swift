@@ -68,14 +68,21 @@ struct PacketBenchmarkTests {
         // A rate of nothing is a ratio of 0, and none to compare others with.
         tallies[rule] = Tally(rates: [100, 200, 0])
         #expect(tallies.ratio(mine, to: rule)?.count == 2)
+        // Half the time is twice as fast.
+        tallies[mine]?.medians = [10, 0, 10]
+        tallies[rule]?.medians = [20, 20, 20]
+        #expect(tallies.medianRatio(mine, to: rule) == Spread([2, 2]))
     }
 
-    @Test("rounds go forwards and backwards, and each pair begins with another one")
+    @Test("rounds go forwards and backwards, and everybody comes first as often, or nearly so")
     func rotation() {
-        #expect(
-            (0..<4).map { Rotation.order(of: 3, round: $0) } == [
-                [0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1],
-            ])
+        let orders = (0..<600).map { Rotation.order(of: 3, round: $0) }
+        for pair in stride(from: 0, to: 600, by: 2) { #expect(orders[pair] == orders[pair + 1].reversed()) }
+        for opponent in 0..<3 {
+            #expect(orders.allSatisfy { $0.contains(opponent) })
+            #expect((150...250).contains(orders.count { $0.first == opponent }))
+        }
+        #expect(Set(orders).count == 6)
     }
 
     @Test("no two of many connections have the same source")
