@@ -1,7 +1,7 @@
-/// How long things took, in buckets of 1.6 % at most, so that a percentile costs no memory for each of them.
+/// How long things took, in buckets of 0.4 % at most, so that a percentile costs no memory for each of them.
 struct Latencies: Equatable {
     /// Buckets to each doubling.
-    private static let precision = 6
+    private static let precision = 8
     private var counts = [UInt32](repeating: 0, count: 40 << Self.precision)
     private(set) var count = 0
 

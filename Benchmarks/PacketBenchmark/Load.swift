@@ -76,18 +76,22 @@ struct Load: Sendable {
     private func connections(first: Int, _ connect: (sockaddr_in) -> String?) -> Slice {
         var slice = Slice()
         let start = Self.now() + UInt64(warmUp * 1e9)
-        let end = start + UInt64(duration * 1e9)
         var before = Self.now()
         var began: UInt64?
+        // Counted from the first connection behind the warm-up: one that takes longer than both is measured too.
+        var end = UInt64.max
         while before < end, slice.failures < Self.mostFailures {
+            if began == nil, before >= start {
+                began = before
+                end = before + UInt64(duration * 1e9)
+            }
             let failure = connect(Clients.source(first + slice.begun))
             slice.begun += 1
             let after = Self.now()
             if let failure {
                 slice.failures += 1
                 slice.lastFailure = failure
-            } else if before >= start {
-                if began == nil { began = before }
+            } else if began != nil {
                 slice.count += 1
                 slice.latencies.add(after - before)
             }
