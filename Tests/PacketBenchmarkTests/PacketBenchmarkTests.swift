@@ -1,4 +1,5 @@
 import ClusterGenerator
+import Glibc
 import IPAddressing
 import Testing
 
