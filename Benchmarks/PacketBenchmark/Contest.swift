@@ -11,7 +11,7 @@ struct Trial: Hashable, Sendable {
 struct Tally {
     /// A second; 0 where nothing went through.
     var rates: [Double] = []
-    /// The median time of each round's connections, in seconds; 0 where there was none.
+    /// The median time of each round's connections, or batches of a flow, in seconds; 0 where there was none.
     var medians: [Double] = []
     var latencies = Latencies()
     var failures = 0

@@ -104,7 +104,8 @@ struct LineChart {
 }
 
 extension Report {
-    /// The charts by their files' names.
+    /// The charts by their files' names: ratios of median times, which stay what they are when the machine as a whole is
+    /// slower for one size than for another.
     var charts: [(file: String, chart: LineChart)] {
         var result: [(String, LineChart)] = []
         for (file, traffic) in [
@@ -117,8 +118,9 @@ extension Report {
                 LineChart.Line(
                     name: name,
                     points: all.compactMap { services, results in
-                        results.first { $0.opponent == name && $0.rate.count > 0 }.map {
-                            (Double(services), $0.rate.median)
+                        results.first { $0.opponent == name }.flatMap { result in
+                            let ratio = name == Opponent.oneRule.name ? 1 : result.medianRatio?.median
+                            return ratio.map { (Double(services), $0) }
                         }
                     })
             }
@@ -127,8 +129,8 @@ extension Report {
                 (
                     file,
                     LineChart(
-                        title: "\(traffic.rawValue) a second to the last Service",
-                        xTitle: "Services (logarithmic)", label: { "\(Self.decimal($0 / 1_000, 1)) k" },
+                        title: "\(traffic.rawValue) to the last Service, beside one DNAT rule",
+                        xTitle: "Services (logarithmic)", label: { Self.decimal($0, 2) },
                         lines: lines)
                 ))
         }
@@ -136,17 +138,17 @@ extension Report {
             let lines = Self.names(affinity.map(\.opponent)).map { name in
                 LineChart.Line(
                     name: name,
-                    points: affinity.filter { $0.opponent == name }.map {
-                        (Double($0.endpoints), $0.with.median)
+                    points: affinity.filter { $0.opponent == name }.compactMap { report in
+                        report.medianRatio.map { (Double(report.endpoints), $0.median) }
                     })
             }
             result.append(
                 (
                     "affinity.svg",
                     LineChart(
-                        title: "new TCP connections a second to a Service with ClientIP affinity",
+                        title: "new TCP connections with ClientIP affinity, beside those without",
                         xTitle: "endpoints of the Service (logarithmic)",
-                        label: { "\(Self.decimal($0 / 1_000, 1)) k" }, lines: lines)
+                        label: { Self.decimal($0, 2) }, lines: lines)
                 ))
         }
         return result

@@ -29,7 +29,7 @@ struct Slice {
     /// Connections, packets or bytes.
     var count = 0
     var seconds = 0.0
-    /// Of connections.
+    /// Of connections; of a flow's batches.
     var latencies = Latencies()
     var failures = 0
     var lastFailure: String?
@@ -155,6 +155,7 @@ struct Load: Sendable {
             recv(client, &byte, 1, 0) == 1
         else { throw LoadError("begin the flow") }
         return measure { slice in
+            let began = Self.now()
             let sent = packet_load_send(client, Self.datagramLength, Self.batch)
             guard sent > 0 else { return "\(LoadError("send"))" }
             var received: Int32 = 0
@@ -164,6 +165,7 @@ struct Load: Sendable {
                 received += count
             }
             slice.count += Int(received)
+            slice.latencies.add(Self.now() - began)
             return nil
         }
     }
@@ -205,6 +207,7 @@ struct Load: Sendable {
         let firstEnd = start + UInt64(warmUp * 1e9)
         while Self.now() < firstEnd, slice.failures < Self.mostFailures { note(step(&slice), &slice) }
         slice.count = 0
+        slice.latencies = Latencies()
         start = Self.now()
         let end = start + UInt64(duration * 1e9)
         while Self.now() < end, slice.failures < Self.mostFailures { note(step(&slice), &slice) }

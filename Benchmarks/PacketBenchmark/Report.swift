@@ -110,7 +110,7 @@ struct TrialReport: Codable {
     let rate: Spread
     /// Of one DNAT rule's rate in the same round.
     let ratio: Spread?
-    /// One DNAT rule's median time as a share of this one's; nil for established connections.
+    /// One DNAT rule's median time as a share of this one's; nil for streams, whose steps differ.
     let medianRatio: Spread?
     let latency: Latency?
     let failures: Int

@@ -104,11 +104,12 @@ extension SizeReport {
                 ? "\(traffic.rawValue), Service at the \(position.rawValue)" : traffic.rawValue
             rows.append(
                 [head, "rate"] + (traffic.isNewConnections ? ["p50", "p99", "p99.9"] : ["", "", ""])
-                    + ["of one rule", ""] + (traffic.isNewConnections ? ["by p50", ""] : []))
+                    + ["of one rule", ""] + (traffic == .tcpStream ? [] : ["by p50", ""]))
             for result in here {
                 rows.append(
                     ["  \(result.opponent)", Report.rate(result.rate.median, traffic)]
-                        + Report.latencies(result.latency) + Report.ratio(result.ratio)
+                        + Report.latencies(traffic.isNewConnections ? result.latency : nil)
+                        + Report.ratio(result.ratio)
                         + Report.ratio(result.medianRatio))
             }
         }
