@@ -162,6 +162,15 @@ let package = Package(
                 "KubernetesAPI", "IPAddressing", "TestNetwork",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Benchmarks/ProgrammingBenchmark", swiftSettings: strict),
+        .target(name: "CPacketLoad", path: "Benchmarks/CPacketLoad"),
+        .executableTarget(
+            name: "PacketBenchmark",
+            dependencies: [
+                "CPacketLoad", "CTestNetwork", "ClusterGenerator", "Agent", "HostNetwork", "NFTables",
+                "NFTablesKernel",
+                "KubernetesAPI", "IPAddressing", "TestAPIServer", "TestNetwork",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Benchmarks/PacketBenchmark", swiftSettings: strict),
         .target(
             name: "WireBodies", dependencies: ["ClusterGenerator", "KubernetesAPI", "IPAddressing"],
             path: "Tests/Support/WireBodies", swiftSettings: strict),
@@ -307,6 +316,10 @@ let package = Package(
             dependencies: [
                 "TestAPIServer", "TemporaryFiles", "TestNetwork", "KubernetesAPI", "IPAddressing",
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "PacketBenchmarkTests",
+            dependencies: ["PacketBenchmark", "ClusterGenerator", "IPAddressing", "KubernetesAPI"],
             swiftSettings: strict),
         .testTarget(
             name: "TestNetworkTests", dependencies: ["TestNetwork", "IPAddressing"],
