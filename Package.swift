@@ -157,23 +157,37 @@ let package = Package(
         .executableTarget(
             name: "ProgrammingBenchmark",
             dependencies: [
-                "ClusterGenerator", "Agent", "Manifests", "Ruleset", "ServiceModel", "NFTables",
-                "NFTablesKernel",
-                "KubernetesAPI", "IPAddressing", "TestNetwork",
+                "BenchmarkSupport", "ClusterGenerator", "Agent", "HostProcess", "Manifests", "Ruleset",
+                "ServiceModel", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing", "TestNetwork",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
             ], path: "Benchmarks/ProgrammingBenchmark", swiftSettings: strict),
+        .target(
+            name: "BenchmarkSupport",
+            dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Benchmarks/BenchmarkSupport", swiftSettings: strict),
         .target(name: "CPacketLoad", path: "Benchmarks/CPacketLoad"),
         .executableTarget(
             name: "PacketBenchmark",
             dependencies: [
-                "CPacketLoad", "CTestNetwork", "ClusterGenerator", "Agent", "HostNetwork", "NFTables",
-                "NFTablesKernel",
-                "KubernetesAPI", "IPAddressing", "TestAPIServer", "TestNetwork",
+                "BenchmarkSupport", "CPacketLoad", "CTestNetwork", "ClusterGenerator", "Agent", "HostNetwork",
+                "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing", "TemporaryFiles",
+                "TestAPIServer",
+                "TestNetwork",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Benchmarks/PacketBenchmark", swiftSettings: strict),
         .target(
             name: "WireBodies", dependencies: ["ClusterGenerator", "KubernetesAPI", "IPAddressing"],
             path: "Tests/Support/WireBodies", swiftSettings: strict),
+        .target(name: "CAllocationCount", path: "Benchmarks/CAllocationCount"),
+        .executableTarget(
+            name: "MicroBenchmark",
+            dependencies: [
+                "BenchmarkSupport", "CAllocationCount", "ClusterGenerator", "WireBodies", "Agent", "Ruleset",
+                "ServiceModel", "NFTables", "NFTablesKernel", "KubernetesWire", "KubernetesAPI",
+                "IPAddressing",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Benchmarks/MicroBenchmark", swiftSettings: strict),
         .executableTarget(
             name: "DecodingBenchmark",
             dependencies: [
@@ -315,6 +329,15 @@ let package = Package(
             name: "TestAPIServerTests",
             dependencies: [
                 "TestAPIServer", "TemporaryFiles", "TestNetwork", "KubernetesAPI", "IPAddressing",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "BenchmarkTests",
+            dependencies: [
+                // Run as programs, not imported.
+                "sluice", "ClusterAPIServer", "MicroBenchmark", "PacketBenchmark",
+                "ProgrammingBenchmark",
+                "TemporaryFiles", "TestNetwork",
             ],
             swiftSettings: strict),
         .testTarget(

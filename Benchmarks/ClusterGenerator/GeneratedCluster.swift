@@ -73,6 +73,15 @@ public struct GeneratedCluster: Sendable {
             placement: Self.nodes[(number &* 37 &+ generation) % Self.nodeCount])
     }
 
+    /// An endpoint that comes later, with an address that no other has.
+    ///
+    /// - Parameter number: below 2^20.
+    public func newcomer(_ number: Int) -> EndpointSlice.Endpoint {
+        EndpointSlice.Endpoint(
+            address: IPAddress(ipv4: 172 << 24 | 1 << 20 | UInt32(number & 0xf_ffff)),
+            placement: Self.nodes[number % Self.nodeCount])
+    }
+
     public func slices(_ index: Int) -> [EndpointSlice] {
         stride(from: 0, to: max(1, endpointsPerService), by: Self.endpointsPerSlice).map { first in
             let positions = first..<min(first + Self.endpointsPerSlice, endpointsPerService)

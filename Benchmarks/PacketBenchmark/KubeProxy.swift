@@ -2,6 +2,7 @@ import ClusterGenerator
 import Foundation
 import Glibc
 import IPAddressing
+import TemporaryFiles
 import TestAPIServer
 import TestNetwork
 
@@ -19,7 +20,7 @@ struct KubeProxy {
         let generated = cluster.generated
         let server = try arena.node.start(
             [
-                "/proc/self/exe", "serve", "--folder", folder.url.path,
+                "/proc/self/exe", "serve", "--folder", folder.path,
                 "--services", "\(generated.serviceCount)", "--endpoints", "\(generated.endpointsPerService)",
                 "--seconds", "\(limit + 60)",
             ])
@@ -29,7 +30,7 @@ struct KubeProxy {
         }
         let proxy = try arena.node.start(
             [
-                program, "--kubeconfig", folder.path("kubeconfig"), "--proxy-mode", mode,
+                program, "--kubeconfig", folder["kubeconfig"], "--proxy-mode", mode,
                 "--hostname-override", GeneratedCluster.nodeName(0),
                 "--cluster-cidr", MeasuredCluster.clusterCIDR,
                 // The machine's own limits stay as they are.

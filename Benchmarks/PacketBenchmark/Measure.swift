@@ -1,4 +1,5 @@
 import ArgumentParser
+import BenchmarkSupport
 import ClusterGenerator
 import Foundation
 import Glibc
@@ -64,11 +65,7 @@ struct Measure: ParsableCommand {
             "Seconds that loading one kind of rules may take; default 60, with --full 300.", valueName: "s"))
     var loadLimit: Int?
 
-    @Option(help: "What to print on standard output.")
-    var output: ReportFormat = .table
-
-    @Option(help: ArgumentHelp("Write charts (SVG) into this folder.", valueName: "folder"))
-    var chart: String?
+    @OptionGroup var result: ResultOptions
 
     func validate() throws {
         guard services.allSatisfy({ (2...60_000).contains($0) }) else {
@@ -115,7 +112,7 @@ struct Measure: ParsableCommand {
         }
         // Other programs shall disturb as little as they can. Where that isn't allowed, they do.
         _ = setpriority(Int32(PRIO_PROCESS.rawValue), 0, -20)
-        let progress = Progress()
+        let progress = ProgressLine()
         var report = Report(machine: .here, pace: pace)
         if measures(.connections) || measures(.established) {
             for size in sizes { report.sizes.append(try measure(services: size, progress)) }
@@ -124,17 +121,9 @@ struct Measure: ParsableCommand {
             for size in affinitySizes { report.affinity += try affinity(endpoints: size, progress) }
         }
         progress.clear()
-        switch output {
-        case .table: print(report.table, terminator: "")
-        case .json: print(try report.json)
-        }
-        if let chart {
-            try FileManager.default.createDirectory(atPath: chart, withIntermediateDirectories: true)
-            for (file, chart) in report.charts {
-                let path = URL(filePath: self.chart ?? "").appending(path: file)
-                try Data(chart.svg.utf8).write(to: path)
-            }
-        }
+        try result.write(
+            report, name: "packets", table: report.table,
+            charts: report.charts.map { ($0.file, $0.chart.svg) })
         for failure in report.failures { tell(failure) }
         if !report.failures.isEmpty { throw ExitCode.failure }
     }
@@ -145,7 +134,7 @@ struct Measure: ParsableCommand {
 
     /// Nodes with their rules, those that could be loaded.
     private func arenas(
-        _ opponents: [Opponent], _ cluster: MeasuredCluster, _ label: String, _ progress: Progress
+        _ opponents: [Opponent], _ cluster: MeasuredCluster, _ label: String, _ progress: ProgressLine
     ) throws -> (arenas: [Arena], loading: [LoadingReport]) {
         let limit = loadLimit ?? (full ? 300 : 60)
         let loading = RuleLoading(cluster: cluster, limit: limit, kubeProxy: kubeProxy)
@@ -166,7 +155,7 @@ struct Measure: ParsableCommand {
         return (arenas, reports)
     }
 
-    private func measure(services: Int, _ progress: Progress) throws -> SizeReport {
+    private func measure(services: Int, _ progress: ProgressLine) throws -> SizeReport {
         let cluster = MeasuredCluster(
             generated: GeneratedCluster(services: services, endpoints: endpoints))
         let label = "\(services) Services"
@@ -193,7 +182,7 @@ struct Measure: ParsableCommand {
             })
     }
 
-    private func affinity(endpoints: Int, _ progress: Progress) throws -> [AffinityReport] {
+    private func affinity(endpoints: Int, _ progress: ProgressLine) throws -> [AffinityReport] {
         // Of two Services the second has affinity.
         let cluster = MeasuredCluster(
             generated: GeneratedCluster(services: 2, endpoints: endpoints, affinityEvery: 2))
@@ -211,23 +200,5 @@ struct Measure: ParsableCommand {
         return zip(arenas, known).map { arena, known in
             AffinityReport(arena.opponent, endpoints: endpoints, known: known, tallies)
         }
-    }
-}
-
-/// One line on standard error that tells what is being done, when somebody is there to see it.
-struct Progress {
-    private let isVisible = isatty(STDERR_FILENO) == 1
-
-    func show(_ what: String, _ index: Int? = nil, of count: Int = 0) {
-        let position = index.map { " \($0 + 1)/\(count)" } ?? ""
-        put("\r\u{1b}[K\(what)\(position)")
-    }
-
-    func clear() { put("\r\u{1b}[K") }
-
-    private func put(_ text: String) {
-        guard isVisible else { return }
-        // A terminal that is gone is no reason to stop measuring.
-        try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
     }
 }

@@ -10,11 +10,6 @@ struct PacketBenchmark: AsyncParsableCommand {
         subcommands: [Measure.self, Serve.self], defaultSubcommand: Measure.self)
 }
 
-enum ReportFormat: String, ExpressibleByArgument, CaseIterable {
-    case table
-    case json
-}
-
 /// What can be measured.
 enum Chapter: String, ExpressibleByArgument, CaseIterable {
     case connections

@@ -1,31 +1,8 @@
+import BenchmarkSupport
 import Foundation
 
 /// All that was measured. Rates are a second, times in seconds.
-struct Report: Codable {
-    struct Machine: Codable {
-        let cores: Int
-        let kernel: String
-        /// Entries that connection tracking holds at most, and buckets of its hash table.
-        let conntrackMax: Int
-        let conntrackBuckets: Int
-
-        static var here: Machine {
-            var names = utsname()
-            uname(&names)
-            let release = withUnsafeBytes(of: names.release) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            return Machine(
-                cores: ProcessInfo.processInfo.activeProcessorCount, kernel: release,
-                conntrackMax: sysctl("nf_conntrack_max"), conntrackBuckets: sysctl("nf_conntrack_buckets"))
-        }
-
-        private static func sysctl(_ name: String) -> Int {
-            let text = try? String(contentsOfFile: "/proc/sys/net/netfilter/\(name)", encoding: .utf8)
-            return text.flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) } ?? 0
-        }
-    }
-
+struct Report: Codable, MachineReadable {
     let machine: Machine
     let pace: Pace
     var sizes: [SizeReport] = []
@@ -34,14 +11,6 @@ struct Report: Codable {
     init(machine: Machine, pace: Pace) {
         self.machine = machine
         self.pace = pace
-    }
-
-    var json: String {
-        get throws {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-            return String(decoding: try encoder.encode(self), as: UTF8.self)
-        }
     }
 
     /// Traffic that failed, in sentences.

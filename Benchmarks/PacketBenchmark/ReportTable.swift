@@ -1,8 +1,10 @@
+import BenchmarkSupport
+
 extension Report {
     /// For people.
     var table: String {
         var text =
-            "\(machine.cores) cores, Linux \(machine.kernel), connection tracking \(machine.conntrackMax) entries in "
+            "\(machine.description), connection tracking \(machine.conntrackMax) entries in "
             + "\(machine.conntrackBuckets) buckets\n"
             + "\(pace.rounds) rounds of \(Int(pace.seconds * 1_000)) ms each. Rates and ratios are medians; in brackets, the "
             + "bounds\nof a ratio's median with 95 % probability. The second ratio is that of the rounds' median times, "
@@ -27,62 +29,40 @@ extension Report {
                     + Self.ratio(report.medianRatio))
         }
         let title = "New TCP connections to a service with ClientIP affinity, and to one without"
-        return "\(title)\n\(String(repeating: "=", count: title.count))\n" + Self.align(rows)
+        return TextTable.title(title) + TextTable.align(rows)
     }
 
     fileprivate static func latencies(_ latency: TrialReport.Latency?) -> [String] {
         guard let latency else { return ["", "", ""] }
-        return [latency.p50, latency.p99, latency.p999].map { "\(decimal($0 * 1e6, 1)) µs" }
+        return [latency.p50, latency.p99, latency.p999].map { "\(TextTable.decimal($0 * 1e6, 1)) µs" }
     }
 
     fileprivate static func ratio(_ ratio: Spread?) -> [String] {
         guard let ratio else { return ["", ""] }
-        return [decimal(ratio.median, 3), "(\(decimal(ratio.low, 3)) to \(decimal(ratio.high, 3)))"]
+        return [
+            TextTable.decimal(ratio.median, 3),
+            "(\(TextTable.decimal(ratio.low, 3)) to \(TextTable.decimal(ratio.high, 3)))",
+        ]
     }
 
     fileprivate static func rate(_ value: Double, _ traffic: Traffic) -> String {
         if value == 0 { return "none" }
         return traffic == .tcpStream
-            ? "\(decimal(value / 1e9, 2)) GB/s" : "\(decimal(value / 1e3, value < 10_000 ? 2 : 1)) k/s"
-    }
-
-    static func decimal(_ value: Double, _ decimals: Int) -> String {
-        var scale = 1
-        for _ in 0..<decimals { scale *= 10 }
-        let whole = Int((value * Double(scale)).rounded())
-        guard decimals > 0 else { return "\(whole)" }
-        let rest = String(whole % scale)
-        return "\(whole / scale)." + String(repeating: "0", count: decimals - rest.count) + rest
-    }
-
-    /// The first column to the left, the others to the right.
-    static func align(_ rows: [[String]]) -> String {
-        let columns = rows.map(\.count).max() ?? 0
-        let widths = (0..<columns).map { column in
-            rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
-        }
-        return rows.map { row in
-            var line = ""
-            for (column, cell) in row.enumerated() {
-                let padding = String(repeating: " ", count: widths[column] - cell.count)
-                line += column == 0 ? cell + padding : "   " + padding + cell
-            }
-            while line.last == " " { line.removeLast() }
-            return line + "\n"
-        }.joined()
+            ? "\(TextTable.decimal(value / 1e9, 2)) GB/s"
+            : "\(TextTable.decimal(value / 1e3, value < 10_000 ? 2 : 1)) k/s"
     }
 }
 
 extension SizeReport {
     fileprivate var table: String {
         let title = "\(services) Services x \(endpointsPerService) endpoints"
-        var text = "\(title)\n\(String(repeating: "=", count: title.count))\n"
+        var text = TextTable.title(title)
         var rows = [["rules", "loaded in"]]
         for load in loading {
             guard let seconds = load.seconds else { continue }
-            rows.append(["  \(load.opponent)", "\(Report.decimal(seconds, 2)) s"])
+            rows.append(["  \(load.opponent)", "\(TextTable.decimal(seconds, 2)) s"])
         }
-        text += Report.align(rows)
+        text += TextTable.align(rows)
         for load in loading {
             guard let reason = load.leftOut else { continue }
             text += "  \(load.opponent): left out, \(reason)\n"
@@ -113,7 +93,7 @@ extension SizeReport {
                         + Report.ratio(result.medianRatio))
             }
         }
-        return Report.align(rows)
+        return TextTable.align(rows)
     }
 
     /// A difference of this share has to be told, or the measurement is of no use.
@@ -123,13 +103,13 @@ extension SizeReport {
         var text = ""
         if let doubt = doubt(traffic) {
             text +=
-                "  One DNAT rule against itself: within \(Report.decimal(doubt * 100, 1)) %. "
+                "  One DNAT rule against itself: within \(TextTable.decimal(doubt * 100, 1)) %. "
                 + (doubt > Self.mostDoubt
                     ? "TOO NOISY TO TELL.\n" : "Smaller differences can't be told.\n")
         }
         if let unrest = unrest(traffic) {
             text +=
-                "  The middle half of the direct way's rates spans \(Report.decimal(unrest * 100, 0)) %.\n"
+                "  The middle half of the direct way's rates spans \(TextTable.decimal(unrest * 100, 0)) %.\n"
         }
         return text
     }

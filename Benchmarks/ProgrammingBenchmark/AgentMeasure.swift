@@ -1,4 +1,5 @@
 import ArgumentParser
+import BenchmarkSupport
 import ClusterGenerator
 import Foundation
 
@@ -29,8 +30,7 @@ struct AgentMeasure: ParsableCommand {
     @Option(help: ArgumentHelp("How long it is watched without a change, in seconds.", valueName: "seconds"))
     var idle = 20
 
-    @Option(help: "What to print on standard output.")
-    var output: ReportFormat = .table
+    @OptionGroup var result: ResultOptions
 
     func validate() throws {
         guard (1...100).contains(starts) else { throw ValidationError("--starts is 1 to 100.") }
@@ -52,7 +52,7 @@ struct AgentMeasure: ParsableCommand {
                 throw ValidationError("\(path) is missing: swift build -c release --product \(name)")
             }
         }
-        let progress = Progress()
+        let progress = ProgressLine()
         var runs: [AgentRun.Figures] = []
         var floors: [ColdStart] = []
         for index in 0..<starts {
@@ -69,10 +69,7 @@ struct AgentMeasure: ParsableCommand {
         }
         progress.clear()
         let report = AgentReport(machine: .here, cluster, runs, floors: floors, idle: idle)
-        switch output {
-        case .table: print(report.table, terminator: "")
-        case .json: print(try report.json)
-        }
+        try result.write(report, name: "agent", table: report.table)
     }
 }
 

@@ -1,8 +1,9 @@
+import BenchmarkSupport
 import Foundation
 
 /// What was measured of the program itself. Times are in seconds, sizes in bytes.
-struct AgentReport: Codable {
-    let machine: Report.Machine
+struct AgentReport: Codable, MachineReadable {
+    let machine: Machine
     let services: Int
     let endpointsPerService: Int
     /// From the start of the process to its first rules in force.
@@ -20,7 +21,7 @@ struct AgentReport: Codable {
     let slowestEvent: Double
 
     init(
-        machine: Report.Machine, _ cluster: ClusterSize, _ runs: [AgentRun.Figures], floors: [ColdStart],
+        machine: Machine, _ cluster: ClusterSize, _ runs: [AgentRun.Figures], floors: [ColdStart],
         idle: Int
     ) {
         self.machine = machine
@@ -37,14 +38,6 @@ struct AgentReport: Codable {
         let events = runs.flatMap(\.events)
         event = Statistics(events)
         slowestEvent = events.max() ?? 0
-    }
-
-    var json: String {
-        get throws {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-            return String(decoding: try encoder.encode(self), as: UTF8.self)
-        }
     }
 
     /// For people.
@@ -70,7 +63,6 @@ struct AgentReport: Codable {
             ["  slowest", Form.time(slowestEvent), ""],
         ]
         let title = "sluice run, \(services) Services x \(endpointsPerService) endpoints"
-        return "\(machine.cores) cores, Linux \(machine.kernel)\n\n\(title)\n"
-            + String(repeating: "=", count: title.count) + "\n" + Form.align(rows)
+        return "\(machine.description)\n\n" + Form.title(title) + Form.align(rows)
     }
 }

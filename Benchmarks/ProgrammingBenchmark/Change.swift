@@ -12,6 +12,7 @@ enum Change: String, CaseIterable, Codable {
     case endpointRemoved = "endpoint removed"
     case serviceAdded = "Service added"
     case serviceRemoved = "Service removed"
+    case rollingStep = "rolling update of 100 pods, a step"
     case restart = "restart, nothing changed"
 
     /// The most netlink messages that it may take, those that begin and end the batch among them.
@@ -31,6 +32,11 @@ enum Change: String, CaseIterable, Codable {
 /// One change, from its objects to the rules in force.
 struct ChangeSample {
     var seconds: Double
+    /// Of it the transaction: encoding and the kernel's work.
+    var commit: Double
+    /// CPU time of this process: its own, and the kernel's for it; seconds.
+    var user: Double
+    var system: Double
     var messages: Int
     var bytes: Int
     var ruleOperations: Int
@@ -57,11 +63,12 @@ final class ProgrammedNode {
 
     /// Makes the change so often, each time to another Service while there are others.
     func samples(of change: Change, count: Int, _ isAt: (Int) -> Void) throws -> [ChangeSample] {
-        try (0..<count).map { index in
+        if change == .rollingStep { return try rollingUpdate(isAt) }
+        return try (0..<count).map { index in
             isAt(index)
             // Every change is undone, or undoes one that was made for it, so the cluster stays as large as it is.
             switch change {
-            case .restart: return try restart()
+            case .restart, .rollingStep: return try restart()
             case .endpointReplaced: return try apply(replacement(index), thenUndo: original(index))
             case .endpointAdded: return try apply(addition(index), thenUndo: original(index))
             case .endpointRemoved:
@@ -97,10 +104,14 @@ final class ProgrammedNode {
     private func measure(_ change: (inout Planner) -> Void) throws -> ChangeSample {
         kernel.reset()
         let watch = Stopwatch()
+        let usage = ProcessUsage()
         change(&planner)
         let report = try writer.write(planner.step().plans, environment: planner.environment)
+        let (seconds, spent) = (watch.seconds, usage.spent)
         return ChangeSample(
-            seconds: watch.seconds, messages: report.messages, bytes: report.bytes,
+            seconds: seconds, commit: kernel.commits.wall, user: spent.user, system: spent.system,
+            messages: report.messages,
+            bytes: report.bytes,
             ruleOperations: kernel.ruleOperations)
     }
 
@@ -145,6 +156,36 @@ final class ProgrammedNode {
         var result: Changes = [.service(service.name): .service(service)]
         for slice in cluster.slices(number) { result[.endpointSlice(slice.name)] = .endpointSlice(slice) }
         return result
+    }
+
+    /// How many pods a rolling update replaces.
+    static let rolledPods = 100
+
+    /// Deployments of 100 pods in all get new ones, one pod after the other and each in three steps, as their slices
+    /// tell: the new one is ready, the old one ends, the old one is gone. Then all is put back.
+    private func rollingUpdate(_ isAt: (Int) -> Void) throws -> [ChangeSample] {
+        var samples: [ChangeSample] = []
+        var index = 0
+        while samples.count < 3 * Self.rolledPods {
+            let service = service(index)
+            var endpoints = firstSlice(service)
+            for position in endpoints.indices where samples.count < 3 * Self.rolledPods {
+                isAt(samples.count / 3)
+                let old = endpoints[position]
+                endpoints.append(cluster.newcomer(samples.count))
+                samples.append(try apply(change(cluster.slice(service, endpoints: endpoints))))
+                endpoints[position].isReady = false
+                endpoints[position].isTerminating = true
+                samples.append(try apply(change(cluster.slice(service, endpoints: endpoints))))
+                // The new one takes its place in the list, where the next ones are still to come.
+                endpoints[position] = endpoints.removeLast()
+                precondition(endpoints[position] != old)
+                samples.append(try apply(change(cluster.slice(service, endpoints: endpoints))))
+            }
+            _ = try apply(original(index))
+            index += 1
+        }
+        return samples
     }
 
     private func without(_ changes: Changes) -> Changes { changes.mapValues { _ in ClusterObject?.none } }

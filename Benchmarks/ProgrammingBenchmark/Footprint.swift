@@ -2,6 +2,7 @@ import Agent
 import ArgumentParser
 import ClusterGenerator
 import Foundation
+import HostProcess
 import Manifests
 import NFTablesKernel
 import TestNetwork
@@ -40,8 +41,10 @@ struct Footprint: ParsableCommand {
             settings: ProxySettings(nodeName: GeneratedCluster.nodeName(0)), kernel: connection)
         _ = try writer.write(step.plans, environment: running.environment)
         figures.program += programWatch.seconds
-        figures.peak = Self.status("VmHWM:")
-        figures.resident = Self.status("VmRSS:")
+        figures.peak = MemoryStatus.bytes("VmHWM:")
+        // As the program does behind its start.
+        ProcessHeap.giveBack()
+        figures.resident = MemoryStatus.bytes("VmRSS:")
         try withExtendedLifetime((source, running, writer)) {
             print(String(decoding: try JSONEncoder().encode(figures), as: UTF8.self))
         }
@@ -60,13 +63,6 @@ struct Footprint: ParsableCommand {
         return planner
     }
 
-    /// A line of `/proc/self/status`, in bytes.
-    private static func status(_ key: String) -> Int {
-        let lines = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-        let line = lines.split(separator: "\n").first { $0.hasPrefix(key) }
-        return (line?.split(separator: " ").compactMap { Int($0) }.first ?? 0) << 10
-    }
-
     /// Runs this program anew in a fresh namespace.
     static func inChild(manifest: String) throws -> Figures {
         let namespace = try Namespace("memory")
@@ -75,5 +71,15 @@ struct Footprint: ParsableCommand {
         let attributes = try FileManager.default.attributesOfItem(atPath: manifest)
         figures.manifestBytes = (attributes[.size] as? NSNumber)?.intValue ?? 0
         return figures
+    }
+}
+
+/// The memory of a process, as `/proc/<pid>/status` tells it.
+enum MemoryStatus {
+    /// A line, in bytes; 0 where there is none.
+    static func bytes(_ key: String, of process: String = "self") -> Int {
+        let lines = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
+        let line = lines.split(separator: "\n").first { $0.hasPrefix(key) }
+        return (line?.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }.first ?? 0) << 10
     }
 }

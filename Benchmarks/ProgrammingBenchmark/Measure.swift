@@ -1,15 +1,11 @@
 import ArgumentParser
+import BenchmarkSupport
 import ClusterGenerator
 import Glibc
 import TestNetwork
 
-enum ReportFormat: String, ExpressibleByArgument, CaseIterable {
-    case table
-    case json
-}
-
 /// Runs the cases and reports.
-struct Measure: ParsableCommand {
+struct Measure: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure cold start, changes and restart in network namespaces of its own (needs root).",
         discussion: """
@@ -18,16 +14,31 @@ struct Measure: ParsableCommand {
             an unchanged table none. Where one of them is more, or nft refuses what it is shown, the exit status is 1.
             """)
 
-    @OptionGroup var options: ClusterOptions
+    @Option(
+        help: ArgumentHelp(
+            """
+            Services x endpoints of each: 100 to 60000 x 1 to 1000, up to 1000000 endpoints; may be given several times. \
+            Default: \(Self.names(ClusterSize.quick)), with --full \(Self.names(ClusterSize.all)).
+            """, valueName: "size"))
+    var cluster: [ClusterSize] = []
 
-    @Flag(help: "Measure 1000x10 and 44128x6 as well.")
+    @OptionGroup var options: AffinityOptions
+
+    @Flag(help: "Measure all sizes, and more often.")
     var full = false
 
-    @Option(help: ArgumentHelp("Cold starts, each in a fresh namespace.", valueName: "count"))
-    var starts = 5
+    @Option(
+        help: ArgumentHelp(
+            "Cold starts, each in a fresh namespace; default 3, with --full 5.", valueName: "count"))
+    var starts: Int?
 
-    @Option(help: ArgumentHelp("How often each change and the restart is made.", valueName: "count"))
-    var samples = 50
+    @Option(
+        help: ArgumentHelp(
+            "How often each change and the restart is made; default 30, with --full 50.", valueName: "count"))
+    var samples: Int?
+
+    @Option(help: ArgumentHelp("Length of the storm of 1,000 changes a second; 0: none.", valueName: "s"))
+    var storm = 10
 
     @Flag(
         help: """
@@ -36,35 +47,37 @@ struct Measure: ParsableCommand {
             """)
     var checkNft = false
 
-    @Option(help: "What to print on standard output.")
-    var output: ReportFormat = .table
-
-    @Option(help: ArgumentHelp("Write a bar chart of the medians (SVG).", valueName: "path"))
-    var chart: String?
+    @OptionGroup var result: ResultOptions
 
     func validate() throws {
-        guard (1...1_000).contains(starts) else { throw ValidationError("--starts is 1 to 1000.") }
-        guard (1...1_000).contains(samples) else { throw ValidationError("--samples is 1 to 1000.") }
+        guard (0...600).contains(storm) else { throw ValidationError("--storm is 0 to 600.") }
+        guard (1...1_000).contains(startCount) else { throw ValidationError("--starts is 1 to 1000.") }
+        guard (1...1_000).contains(sampleCount) else { throw ValidationError("--samples is 1 to 1000.") }
     }
 
-    func run() throws {
+    private static func names(_ sizes: [ClusterSize]) -> String {
+        sizes.map(\.defaultValueDescription).joined(separator: ", ")
+    }
+
+    private var startCount: Int { starts ?? (full ? 5 : 3) }
+    private var sampleCount: Int { samples ?? (full ? 50 : 30) }
+    /// Changes a second.
+    private static let stormRate = 1_000
+
+    func run() async throws {
         guard geteuid() == 0 else {
             throw ValidationError("Network namespaces and nf_tables need root: run it with sudo.")
         }
-        let sizes = [options.cluster] + (full ? ClusterSize.more : [])
-        let progress = Progress()
+        let sizes = cluster.isEmpty ? (full ? ClusterSize.all : ClusterSize.quick) : cluster
+        let progress = ProgressLine()
         var report = Report(machine: .here)
         for size in sizes {
-            report.clusters.append(try measure(options.generated(size), progress))
+            report.clusters.append(try await measure(options.generated(size), progress))
         }
         progress.clear()
-        switch output {
-        case .table: print(report.table, terminator: "")
-        case .json: print(try report.json)
-        }
-        if let chart {
-            try withFile(chart) { try write(Array(report.chart.svg.utf8), to: $0, chart) }
-        }
+        try result.write(
+            report, name: "programming", table: report.table,
+            charts: [("programming.svg", report.chart.svg)])
         let violations = report.clusters.flatMap(\.violations)
         for violation in violations {
             try write(Array("ProgrammingBenchmark: \(violation)\n".utf8), to: STDERR_FILENO, "standard error")
@@ -72,7 +85,7 @@ struct Measure: ParsableCommand {
         if !violations.isEmpty { throw ExitCode.failure }
     }
 
-    private func measure(_ cluster: GeneratedCluster, _ progress: Progress) throws -> ClusterReport {
+    private func measure(_ cluster: GeneratedCluster, _ progress: ProgressLine) async throws -> ClusterReport {
         let label = "\(cluster.serviceCount) x \(cluster.endpointsPerService)"
         var report = ClusterReport(
             services: cluster.serviceCount, endpointsPerService: cluster.endpointsPerService)
@@ -83,18 +96,23 @@ struct Measure: ParsableCommand {
         }
         var starts: [ColdStart] = []
         var footprints: [Footprint.Figures] = []
-        for index in 0..<self.starts {
-            progress.show("\(label): cold start", index, of: self.starts)
+        var floors: [Floor] = []
+        for index in 0..<startCount {
+            progress.show("\(label): cold start", index, of: startCount)
             starts.append(try ColdStart.measure(cluster))
+            // Its messages know no affinity.
+            if cluster.affinityEvery == nil, let floor = try Floor.measure(cluster) { floors.append(floor) }
             footprints.append(try Footprint.inChild(manifest: manifest))
         }
         report.coldStart = ColdStartReport(starts)
+        report.floor = FloorReport(floors, beside: starts)
         report.manifest = ManifestReport(footprints)
         let namespace = try Namespace("changes")
         let node = try ProgrammedNode(cluster, in: namespace)
         for change in Change.allCases {
-            let samples = try node.samples(of: change, count: self.samples) {
-                progress.show("\(label): \(change.rawValue)", $0, of: self.samples)
+            let count = change == .rollingStep ? ProgrammedNode.rolledPods : sampleCount
+            let samples = try node.samples(of: change, count: count) {
+                progress.show("\(label): \(change.rawValue)", $0, of: count)
             }
             report.changes.append(ChangeReport(change, samples))
         }
@@ -102,24 +120,13 @@ struct Measure: ParsableCommand {
             progress.show("\(label): nft")
             report.nft = try NFTCheck.run(manifest: manifest, in: namespace)
         }
+        if storm > 0 {
+            let weather = Storm(cluster: cluster, rate: Self.stormRate, seconds: storm)
+            let count = storm * Self.stormRate
+            report.storm = StormReport(
+                try await weather.run { progress.show("\(label): storm, change", $0, of: count) },
+                rate: Self.stormRate)
+        }
         return report
-    }
-}
-
-/// One line on standard error that tells what is being done, when somebody is there to see it.
-struct Progress {
-    private let isVisible = isatty(STDERR_FILENO) == 1
-
-    func show(_ what: String, _ index: Int? = nil, of count: Int = 0) {
-        let position = index.map { " \($0 + 1)/\(count)" } ?? ""
-        put("\r\u{1b}[K\(what)\(position)")
-    }
-
-    func clear() { put("\r\u{1b}[K") }
-
-    private func put(_ text: String) {
-        guard isVisible else { return }
-        // A terminal that is gone is no reason to stop measuring.
-        try? write(Array(text.utf8), to: STDERR_FILENO, "standard error")
     }
 }

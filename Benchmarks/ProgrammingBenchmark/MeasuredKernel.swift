@@ -65,21 +65,43 @@ final class MeasuredKernel: RuleKernel {
 /// The time since it was made.
 struct Stopwatch {
     private let began = ContinuousClock.now
-    private let usage = Self.usage()
+    private let usage = ProcessUsage()
 
     /// Seconds, by the clock.
     var seconds: Double { (ContinuousClock.now - began) / .seconds(1) }
 
     func add(to usage: inout MeasuredKernel.Usage) {
-        let now = Self.usage()
+        let spent = self.usage.spent
         usage.wall += seconds
-        usage.user += Self.seconds(now.ru_utime) - Self.seconds(self.usage.ru_utime)
-        usage.system += Self.seconds(now.ru_stime) - Self.seconds(self.usage.ru_stime)
+        usage.user += spent.user
+        usage.system += spent.system
+    }
+}
+
+/// CPU time since it was made, of this process or of the thread that asks.
+struct ProcessUsage {
+    /// `RUSAGE_THREAD` of sys/resource.h, which Swift doesn't see.
+    private static let thread: Int32 = 1
+    private let who: Int32
+    private let before: rusage
+
+    init(ofThread: Bool = false) {
+        who = ofThread ? Self.thread : RUSAGE_SELF.rawValue
+        before = Self.usage(who)
     }
 
-    private static func usage() -> rusage {
+    /// Seconds in user mode and in the kernel.
+    var spent: (user: Double, system: Double) {
+        let now = Self.usage(who)
+        return (
+            Self.seconds(now.ru_utime) - Self.seconds(before.ru_utime),
+            Self.seconds(now.ru_stime) - Self.seconds(before.ru_stime)
+        )
+    }
+
+    private static func usage(_ who: Int32) -> rusage {
         var usage = rusage()
-        getrusage(RUSAGE_SELF.rawValue, &usage)
+        getrusage(who, &usage)
         return usage
     }
 

@@ -3,7 +3,7 @@ import ClusterGenerator
 import Glibc
 
 @main
-struct ProgrammingBenchmark: ParsableCommand {
+struct ProgrammingBenchmark: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ProgrammingBenchmark",
         abstract: "Measure how fast Sluice programs the kernel.",
@@ -24,8 +24,10 @@ struct ClusterSize: ExpressibleByArgument, Sendable {
     let endpoints: Int
 
     static let standard = ClusterSize(services: 5_006, endpoints: 50)
-    static let more = [
-        ClusterSize(services: 1_000, endpoints: 10), ClusterSize(services: 44_128, endpoints: 6),
+    static let quick = [ClusterSize(services: 1_000, endpoints: 10), standard]
+    static let all = [
+        ClusterSize(services: 100, endpoints: 10), ClusterSize(services: 1_000, endpoints: 10), standard,
+        ClusterSize(services: 44_128, endpoints: 1), ClusterSize(services: 44_128, endpoints: 6),
     ]
 
     init(services: Int, endpoints: Int) {
@@ -35,22 +37,19 @@ struct ClusterSize: ExpressibleByArgument, Sendable {
 
     init?(argument: String) {
         let numbers = argument.split(separator: "x", omittingEmptySubsequences: false).compactMap { Int($0) }
-        guard numbers.count == 2, (100...60_000).contains(numbers[0]), (2...1_000).contains(numbers[1]),
+        guard numbers.count == 2, (100...60_000).contains(numbers[0]), (1...1_000).contains(numbers[1]),
             numbers[0] * numbers[1] <= 1_000_000
         else { return nil }
         self.init(services: numbers[0], endpoints: numbers[1])
     }
 
+    static let help = ArgumentHelp(
+        "Services x endpoints of each: 100 to 60000 x 1 to 1000, up to 1000000 endpoints.", valueName: "size")
+
     var defaultValueDescription: String { "\(services)x\(endpoints)" }
 }
 
-struct ClusterOptions: ParsableArguments {
-    @Option(
-        help: ArgumentHelp(
-            "Services x endpoints of each: 100 to 60000 x 2 to 1000, up to 1000000 endpoints.",
-            valueName: "size"))
-    var cluster: ClusterSize = .standard
-
+struct AffinityOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Give every n-th Service ClientIP affinity (0: none).", valueName: "n"))
     var affinityEvery = 0
 
@@ -73,10 +72,13 @@ struct Manifest: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print the generated cluster as a JSON manifest (a List) for `sluice run -f`.")
 
-    @OptionGroup var options: ClusterOptions
+    @Option(help: ClusterSize.help)
+    var cluster: ClusterSize = .standard
+
+    @OptionGroup var options: AffinityOptions
 
     func run() throws {
-        try options.generated(options.cluster).writeManifest { part in
+        try options.generated(cluster).writeManifest { part in
             try write(part, to: STDOUT_FILENO, "standard output")
         }
     }

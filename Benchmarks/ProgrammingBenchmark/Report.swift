@@ -1,41 +1,22 @@
+import BenchmarkSupport
 import Foundation
 
 /// All that was measured. Times are in seconds, sizes in bytes.
-struct Report: Codable {
-    struct Machine: Codable {
-        let cores: Int
-        let kernel: String
-
-        static var here: Machine {
-            var names = utsname()
-            uname(&names)
-            let release = withUnsafeBytes(of: names.release) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            return Machine(cores: ProcessInfo.processInfo.activeProcessorCount, kernel: release)
-        }
-    }
-
+struct Report: Codable, MachineReadable {
     let machine: Machine
     var clusters: [ClusterReport] = []
 
     init(machine: Machine) { self.machine = machine }
-
-    var json: String {
-        get throws {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-            return String(decoding: try encoder.encode(self), as: UTF8.self)
-        }
-    }
 }
 
 struct ClusterReport: Codable {
     let services: Int
     let endpointsPerService: Int
     var coldStart = ColdStartReport([])
+    var floor: FloorReport?
     var manifest = ManifestReport([])
     var changes: [ChangeReport] = []
+    var storm: StormReport?
     var nft: [NFTCheck.Look] = []
 
     init(services: Int, endpointsPerService: Int) {
@@ -48,7 +29,8 @@ struct ClusterReport: Codable {
         let cluster = "at \(services) x \(endpointsPerService)"
         return changes.flatMap { change in
             change.violations.map { "\(change.change.rawValue) \(cluster): \($0)" }
-        } + nft.compactMap { look in look.failure.map { "\(look.command) \(cluster): \($0)" } }
+        } + (storm?.violations ?? []).map { "storm \(cluster): \($0)" }
+            + nft.compactMap { look in look.failure.map { "\(look.command) \(cluster): \($0)" } }
     }
 }
 
@@ -91,6 +73,11 @@ struct ManifestReport: Codable {
 struct ChangeReport: Codable {
     let change: Change
     let seconds: Statistics
+    /// Of it the transaction: encoding and the kernel's work.
+    let commit: Statistics
+    /// CPU time of the process for one, in the mean, seconds: its own, and the kernel's for it.
+    let meanUser: Double
+    let meanSystem: Double
     /// The most that any of them took.
     let messages: Int
     let bytes: Int
@@ -99,6 +86,10 @@ struct ChangeReport: Codable {
     init(_ change: Change, _ samples: [ChangeSample]) {
         self.change = change
         seconds = Statistics(samples.map(\.seconds))
+        commit = Statistics(samples.map(\.commit))
+        let count = Double(max(1, samples.count))
+        meanUser = samples.map(\.user).reduce(0, +) / count
+        meanSystem = samples.map(\.system).reduce(0, +) / count
         messages = samples.map(\.messages).max() ?? 0
         bytes = samples.map(\.bytes).max() ?? 0
         ruleOperations = samples.map(\.ruleOperations).max() ?? 0
@@ -113,5 +104,58 @@ struct ChangeReport: Codable {
             result.append("\(ruleOperations) operations on rules, none is allowed")
         }
         return result
+    }
+}
+
+/// The agent's loop under a steady flow of changes. Times in seconds, sizes in bytes.
+struct StormReport: Codable {
+    let rate: Int
+    let changes: Int
+    let lost: Int
+    let delay: Statistics
+    let slowest: Double
+    let transactions: Int
+    let messages: Int
+    let bytes: Int
+    /// CPU time as a share of the time by the clock: the process's own, and the kernel's for it.
+    let userShare: Double
+    let systemShare: Double
+    let residentMemory: Int
+
+    init(_ figures: Storm.Figures, rate: Int) {
+        self.rate = rate
+        changes = figures.delays.count + figures.lost
+        lost = figures.lost
+        delay = Statistics(figures.delays)
+        slowest = figures.delays.max() ?? 0
+        transactions = figures.transactions
+        messages = figures.messages
+        bytes = figures.bytes
+        userShare = figures.seconds > 0 ? figures.user / figures.seconds : 0
+        systemShare = figures.seconds > 0 ? figures.system / figures.seconds : 0
+        residentMemory = figures.resident
+    }
+
+    var violations: [String] { lost > 0 ? ["\(lost) of \(changes) changes were never in force"] : [] }
+}
+
+/// A bare libnftnl program that sends the same messages. Times in seconds, sizes in bytes.
+struct FloorReport: Codable {
+    let total: Statistics
+    let user: Statistics
+    let system: Statistics
+    let messages: Int
+    let bytes: Int
+    /// Sluice's commit as a multiple of it, medians of the same run.
+    let ratio: Double
+
+    /// Nil when there is none.
+    init?(_ floors: [Floor], beside starts: [ColdStart]) {
+        guard let first = floors.first else { return nil }
+        total = Statistics(floors.map(\.total))
+        user = Statistics(floors.map(\.user))
+        system = Statistics(floors.map(\.system))
+        (messages, bytes) = (first.messages, first.bytes)
+        ratio = total.median > 0 ? Statistics(starts.map(\.commit.wall)).median / total.median : 0
     }
 }

@@ -1,7 +1,9 @@
+import BenchmarkSupport
+
 extension Report {
     /// For people: one aligned table a cluster.
     var table: String {
-        var text = "\(machine.cores) cores, Linux \(machine.kernel)\n"
+        var text = machine.description + "\n"
         for cluster in clusters { text += "\n" + cluster.table }
         return text
     }
@@ -24,6 +26,13 @@ extension ClusterReport {
             "  objects to rules in force", TextTable.time(coldStart.total.median),
             TextTable.time(coldStart.total.p99), "\(coldStart.messages)", "\(coldStart.bytes)",
         ])
+        if let floor {
+            rows.append([
+                "  the same messages, bare libnftnl", TextTable.time(floor.total.median),
+                TextTable.time(floor.total.p99), "\(floor.messages)", "\(floor.bytes)",
+            ])
+            rows.append(["  commit : bare libnftnl", TextTable.decimal(floor.ratio, 2)])
+        }
         rows.append(["start from a JSON manifest", "median", "most", "", "bytes"])
         rows.append([
             "  parse", TextTable.time(manifest.parse.median), TextTable.time(manifest.parse.p99), "",
@@ -35,20 +44,43 @@ extension ClusterReport {
             rows.append([name, TextTable.megabytes(value.median), TextTable.megabytes(value.p99), "", ""])
         }
         let count = changes.map(\.seconds.count).max() ?? 0
-        rows.append(["changes, \(count) each", "median", "p99", "messages", "bytes"])
+        rows.append([
+            "changes, \(count) each", "median", "p99", "messages", "bytes", "commit", "CPU", "kernel's CPU",
+        ])
         for change in changes {
             rows.append([
                 "  " + change.change.rawValue, TextTable.time(change.seconds.median),
                 TextTable.time(change.seconds.p99),
                 "\(change.messages)", "\(change.bytes)",
+                TextTable.time(change.commit.median), TextTable.time(change.meanUser),
+                TextTable.time(change.meanSystem),
             ])
         }
+        if let storm { rows += storm.rows }
         for look in nft {
             rows.append([
                 look.command, look.failure == nil ? TextTable.time(look.seconds) : "failed", "", "", "",
             ])
         }
         let title = "\(services) Services x \(endpointsPerService) endpoints"
-        return "\(title)\n\(String(repeating: "=", count: title.count))\n" + TextTable.align(rows)
+        return TextTable.title(title) + TextTable.align(rows)
+    }
+}
+
+extension StormReport {
+    fileprivate var rows: [[String]] {
+        func percent(_ share: Double) -> String { TextTable.decimal(share * 100, 1) + " %" }
+        return [
+            [
+                "storm, \(rate) changes a second", "median", "p99", "messages", "bytes", "", "CPU",
+                "kernel's CPU",
+            ],
+            [
+                "  change to rules in force", TextTable.time(delay.median), TextTable.time(delay.p99),
+                "\(messages)", "\(bytes)", "", percent(userShare), percent(systemShare),
+            ],
+            ["  slowest of \(changes), \(transactions) transactions", "", TextTable.time(slowest)],
+            ["  resident afterwards", TextTable.megabytes(Double(residentMemory))],
+        ] + (lost > 0 ? [["  NEVER IN FORCE", "\(lost)"]] : [])
     }
 }

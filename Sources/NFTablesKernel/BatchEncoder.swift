@@ -1,11 +1,11 @@
 internal import CNetfilter
-import NFTables
+package import NFTables
 
 /// Turns operations into the messages of one nf_tables transaction (linux/netfilter/nf_tables.h), in order.
 ///
 /// Tables, chains, sets and rules are built by libnftnl. Elements, of which there can be hundreds of thousands, are
 /// written straight into the message with libmnl: a libnftnl object for each would be made only to be copied.
-final class BatchEncoder {
+package final class BatchEncoder {
     private let buffer: MessageBuffer
     private(set) var nextSequence: UInt32
     private let firstSequence: UInt32
@@ -21,7 +21,7 @@ final class BatchEncoder {
     private static let destroyElements = nf_tables_msg_types(rawValue: 30)
 
     /// Starts a batch in the (emptied) buffer.
-    init(buffer: MessageBuffer, firstSequence: UInt32) {
+    package init(buffer: MessageBuffer, firstSequence: UInt32) {
         self.buffer = buffer
         self.firstSequence = firstSequence
         nextSequence = firstSequence &+ 1
@@ -30,13 +30,13 @@ final class BatchEncoder {
     }
 
     /// Number of messages between the batch's begin and end.
-    var messageCount: Int { operationOfMessage.count }
+    package var messageCount: Int { operationOfMessage.count }
 
     /// The sequence number of the message that asks to be acknowledged.
     private(set) var acknowledged: UInt32?
 
     /// Ends the batch. Its last message asks to be acknowledged: without that answer the outcome is unknown.
-    func finish() {
+    package func finish() {
         if messageCount > 0 {
             acknowledged = nextSequence &- 1
             buffer.requestAcknowledgement()
@@ -52,7 +52,7 @@ final class BatchEncoder {
     }
 
     /// Appends the messages of one operation.
-    func append(_ operation: Operation) throws(KernelError) {
+    package func append(_ operation: Operation) throws(KernelError) {
         defer { current += 1 }
         switch operation {
         case .addTable(let id, let comment):

@@ -6,9 +6,9 @@ import Glibc
 /// libmnl and libnftnl append attributes without looking at the room that is left, so each message begins with
 /// `slack` bytes free, more than any message that Sluice or a caller's valid values can fill (64 KiB of nested
 /// attributes, and a rule of 128 expressions).
-final class MessageBuffer {
+package final class MessageBuffer {
     private var memory: UnsafeMutableRawBufferPointer
-    private(set) var count = 0
+    package private(set) var count = 0
     private var open: UnsafeMutablePointer<nlmsghdr>?
     /// Where the message that was closed last begins.
     private var lastOffset = 0
@@ -18,7 +18,7 @@ final class MessageBuffer {
     /// The most that is kept between transactions.
     private static let keptCapacity = 1 << 20
 
-    init(capacity: Int = 512 << 10) {
+    package init(capacity: Int = 512 << 10) {
         memory = Self.resized(nil, to: max(capacity, Self.slack))
     }
 

@@ -11,17 +11,24 @@ struct Fragment {
         case clusterIP(IPAddress)
         /// It is masqueraded when it is sent to itself.
         case hairpin(IPAddress)
+        /// Who was led from there may have to be remembered.
+        case affinity(IPAddress)
+        /// Who comes from there may have to get the node's address.
+        case external(IPAddress)
 
         var set: String {
             switch self {
             case .clusterIP: ObjectNames.clusterIPs
             case .hairpin: ObjectNames.hairpin
+            case .affinity: ObjectNames.affinityAddresses
+            case .external: ObjectNames.externalAddresses
             }
         }
 
         var element: Element {
             switch self {
-            case .clusterIP(let address): Element(RegisterValue(address))
+            case .clusterIP(let address), .affinity(let address), .external(let address):
+                Element(RegisterValue(address))
             case .hairpin(let address): Element(RegisterValue(hairpin: address))
             }
         }
@@ -51,6 +58,11 @@ struct Fragment {
             result.append(.clusterIP(address))
         }
         for port in service.ports where port.family == family {
+            for frontend in port.frontends where !port.pools.isEmpty {
+                guard let address = frontend.address else { continue }
+                if frontend.isExternal { result.append(.external(address)) }
+                if port.hasMemory { result.append(.affinity(address)) }
+            }
             for pool in port.pools {
                 for member in pool.members where member.isHairpin {
                     result.append(.hairpin(member.target.address))
@@ -58,6 +70,13 @@ struct Fragment {
             }
         }
         return result
+    }
+
+    /// The same of the node's own addresses: what is a node port's is looked for there.
+    static func shared(_ environment: NodeEnvironment, _ family: AddressFamily) -> [Shared] {
+        environment.nodePortAddresses.filter { $0.family == family }.flatMap {
+            [.affinity($0), .external($0)]
+        }
     }
 }
 
@@ -243,9 +262,9 @@ private struct PortFragment {
         for frontend in port.frontends {
             if let address = frontend.address {
                 add(
-                    to: ObjectNames.affinity, RegisterValue(address, transport, frontend.port), .jump(chain))
+                    to: ObjectNames.affinity, RegisterValue(address, transport, frontend.port), .goto(chain))
             } else {
-                add(to: ObjectNames.affinityNodePorts, RegisterValue(transport, frontend.port), .jump(chain))
+                add(to: ObjectNames.affinityNodePorts, RegisterValue(transport, frontend.port), .goto(chain))
             }
         }
     }

@@ -7,8 +7,8 @@ import NFTables
 struct Frame: Sendable {
     let family: AddressFamily
     let settings: RulesetSettings
-    /// Whether the networks of local pods are known; until then nothing is masqueraded for not being one.
-    var knowsLocalPods = false
+    /// The networks of local pods in this family; without any, nothing is masqueraded for not coming from one.
+    var localPods: [IPNetwork] = []
 
     private var nft: Family { family.nft }
     private var address: Datatype { family.datatype }
@@ -33,6 +33,8 @@ struct Frame: Sendable {
             NamedSet(ObjectNames.affinityNodePorts, key: nodePort, data: .verdict),
             NamedSet(ObjectNames.masquerade, key: virtualPort, data: .verdict),
             NamedSet(ObjectNames.masqueradeNodePorts, key: nodePort, data: .verdict),
+            NamedSet(ObjectNames.affinityAddresses, key: Shape(address)),
+            NamedSet(ObjectNames.externalAddresses, key: Shape(address)),
             NamedSet(ObjectNames.hairpin, key: Shape(address, address)),
             NamedSet(ObjectNames.clusterIPs, key: Shape(address)),
             NamedSet(ObjectNames.nodeAddresses, key: Shape(address)),
@@ -113,11 +115,9 @@ struct Frame: Sendable {
         switch settings.localDetection {
         case nil: return nil
         case .networks:
-            guard knowsLocalPods else { return nil }
-            return Rule([
-                toClusterIP, .member(.saddr(nft), of: ObjectNames.localPods, isMember: false),
-                .masqueradeRandom,
-            ])
+            // Asked first: most connections are those of local pods.
+            guard let fromElsewhere else { return nil }
+            return Rule([fromElsewhere, toClusterIP, .masqueradeRandom])
         case .interface, .interfacePrefix:
             let bit = settings.masqueradeMark
             return Rule([
@@ -130,6 +130,15 @@ struct Frame: Sendable {
         }
     }
 
+    /// `ip saddr != 10.244.1.0/24`, which is less work than asking a set; nil where no network is known.
+    private var fromElsewhere: Statement? {
+        guard let only = localPods.first else { return nil }
+        guard localPods.count == 1, only.prefixLength > 0 else {
+            return .member(.saddr(nft), of: ObjectNames.localPods, isMember: false)
+        }
+        return .match(.saddr(nft), .notEqual, .prefix(RegisterValue(only.address), bits: only.prefixLength))
+    }
+
     private static func padded(_ name: String) -> RegisterValue {
         let bytes = Array(name.utf8.prefix(16))
         return RegisterValue(bytes + Array(repeating: 0, count: 16 - bytes.count))
@@ -139,23 +148,24 @@ struct Frame: Sendable {
     ///
     /// nft knows the width of `ct original proto-dst` only where the protocol is told, so one rule for each.
     private func askOriginal(_ map: String, nodePorts: String) -> [Rule] {
-        TransportProtocol.allCases.flatMap { transport in
-            let number = Statement.ctProtocol(InternetProtocol(rawValue: transport.rawValue))
-            return [
-                Rule([
-                    number,
-                    .verdictMap([.ctOriginalDaddr(nft), .ctProtocol, .ctOriginalProtoDst], in: map),
-                ]),
-                Rule([
-                    .member(.ctOriginalDaddr(nft), of: ObjectNames.nodeAddresses), number,
-                    .verdictMap([.ctProtocol, .ctOriginalProtoDst], in: nodePorts),
-                ]),
-            ]
+        let numbers = TransportProtocol.allCases.map {
+            Statement.ctProtocol(InternetProtocol(rawValue: $0.rawValue))
         }
+        return numbers.map {
+            Rule([$0, .verdictMap([.ctOriginalDaddr(nft), .ctProtocol, .ctOriginalProtoDst], in: map)])
+        }
+            + numbers.map {
+                Rule([
+                    $0, .member(.ctOriginalDaddr(nft), of: ObjectNames.nodeAddresses),
+                    .verdictMap([.ctProtocol, .ctOriginalProtoDst], in: nodePorts),
+                ])
+            }
     }
 
     /// The chains with their rules, in an order in which each is made before it is jumped to.
-    var chains: [Chain] { [refuse, translate, translateHost, dispatch, remember, source] + baseChains }
+    var chains: [Chain] {
+        [refuse, translate, translateHost, dispatch, remember, source, translated] + baseChains
+    }
 
     private var refuse: Chain {
         Chain(
@@ -171,12 +181,13 @@ struct Frame: Sendable {
 
     private var dispatch: Chain {
         let key = [Term.daddr(nft), .l4proto, .thDport]
+        // What a pool costs beside a single endpoint, it saves by being asked for first: both take the same time.
         var rules = [
+            Rule([.verdictMap(key, in: ObjectNames.services)]),
             Rule([
                 .member(.l4proto, of: ObjectNames.protocols),
                 .dnat(nft, addressAndPortFrom: ObjectNames.direct, key: key),
             ]),
-            Rule([.verdictMap(key, in: ObjectNames.services)]),
             Rule([
                 .member(.daddr(nft), of: ObjectNames.nodeAddresses),
                 .verdictMap([.l4proto, .thDport], in: ObjectNames.nodePorts),
@@ -194,13 +205,28 @@ struct Frame: Sendable {
             rules: askOriginal(ObjectNames.affinity, nodePorts: ObjectNames.affinityNodePorts))
     }
 
-    /// Whose address becomes the node's.
+    /// Whose address becomes the node's, of those who used an external address or a node port.
     private var source: Chain {
-        let hairpin = Rule([.member([.saddr(nft), .daddr(nft)], of: ObjectNames.hairpin), .masquerade])
-        return Chain(
+        Chain(
             ObjectNames.source,
-            rules: [hairpin] + (clusterIPMasquerade.map { [$0] } ?? [])
-                + askOriginal(ObjectNames.masquerade, nodePorts: ObjectNames.masqueradeNodePorts))
+            rules: askOriginal(ObjectNames.masquerade, nodePorts: ObjectNames.masqueradeNodePorts))
+    }
+
+    /// What is left to do for a new connection once it is translated. What few need, few are asked for: most are to
+    /// cluster IPs without affinity.
+    private var translated: Chain {
+        let hairpin = Rule([.member([.saddr(nft), .daddr(nft)], of: ObjectNames.hairpin), .masquerade])
+        let external = Rule([
+            .member(.ctOriginalDaddr(nft), of: ObjectNames.externalAddresses), .goto(ObjectNames.source),
+        ])
+        return Chain(
+            ObjectNames.translated,
+            rules: [Rule([hasAffinity, .jump(ObjectNames.remember)]), hairpin]
+                + (clusterIPMasquerade.map { [$0] } ?? []) + [external])
+    }
+
+    private var hasAffinity: Statement {
+        .member(.ctOriginalDaddr(nft), of: ObjectNames.affinityAddresses)
     }
 
     private var baseChains: [Chain] {
@@ -214,15 +240,12 @@ struct Frame: Sendable {
             // An endpoint on the host network is reached through the input hook.
             Chain(
                 ObjectNames.input, base: BaseChain(.nat, hook: .input, priority: 100),
-                rules: [Rule([.ctStatusDNAT, .jump(ObjectNames.remember)])]),
+                rules: [Rule([.ctStatusDNAT, hasAffinity, .jump(ObjectNames.remember)])]),
             // One ahead of srcnat: a network plugin that masquerades there ends the walk for the hooks behind it,
             // and neither affinity nor hairpin may depend on which of the two was made first.
             Chain(
                 ObjectNames.postrouting, base: BaseChain(.nat, hook: .postrouting, priority: 99),
-                rules: [
-                    Rule([.ctStatusDNAT, .jump(ObjectNames.remember)]),
-                    Rule([.ctStatusDNAT, .jump(ObjectNames.source)]),
-                ]),
+                rules: [Rule([.ctStatusDNAT, .jump(ObjectNames.translated)])]),
         ]
     }
 }

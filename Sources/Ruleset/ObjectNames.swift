@@ -24,6 +24,7 @@ public enum ObjectNames {
     static let dispatch = "dispatch"
     static let refuse = "refuse"
     static let remember = "remember"
+    static let translated = "translated"
     static let source = "source"
     static let translate = "translate"
     static let translateHost = "translate-host"
@@ -42,6 +43,8 @@ public enum ObjectNames {
     static let masquerade = "masqueraded"
     static let masqueradeNodePorts = "masqueraded-nodeports"
     static let affinityNodePorts = "affinity-nodeports"
+    static let affinityAddresses = "affinity-addresses"
+    static let externalAddresses = "external-addresses"
 
     static func slots(_ map: Int) -> String { "slots-\(map)" }
 

@@ -41,9 +41,36 @@ public struct RulesetCompiler: Sendable {
 
         init(frame: Frame) { self.frame = frame }
 
-        mutating func count(_ element: Fragment.Shared, _ step: Int) {
-            let count = (shared[element] ?? 0) + step
-            shared[element] = count == 0 ? nil : count
+        mutating func count(_ elements: [Fragment.Shared], _ step: Int) {
+            for element in elements {
+                let count = (shared[element] ?? 0) + step
+                shared[element] = count == 0 ? nil : count
+            }
+        }
+    }
+
+    /// Which shared elements were there before they were counted anew.
+    private struct SharedBefore {
+        private var wasThere: [Fragment.Shared: Bool] = [:]
+
+        mutating func count(_ elements: [Fragment.Shared], _ step: Int, in state: inout TableState) {
+            for element in elements where wasThere[element] == nil {
+                wasThere[element] = state.shared[element] != nil
+            }
+            state.count(elements, step)
+        }
+
+        /// What has come and gone.
+        func add(to changes: inout Changeset, _ state: TableState) {
+            for (element, wasThere) in wasThere {
+                let isThere = state.shared[element] != nil
+                if isThere, !wasThere {
+                    changes.addedElements[element.set, default: []].append(element.element)
+                }
+                if wasThere, !isThere {
+                    changes.removedElements[element.set, default: []].append(element.element)
+                }
+            }
         }
     }
 
@@ -88,8 +115,8 @@ public struct RulesetCompiler: Sendable {
         for family in AddressFamily.allCases {
             guard var state = tables.removeValue(forKey: family) else { continue }
             for (old, new) in changed {
-                for shared in Fragment.shared(new, family) { state.count(shared, 1) }
-                for shared in Fragment.shared(old, family) { state.count(shared, -1) }
+                state.count(Fragment.shared(new, family), 1)
+                state.count(Fragment.shared(old, family), -1)
             }
             tables[family] = state
         }
@@ -125,28 +152,16 @@ public struct RulesetCompiler: Sendable {
         var changes = Changeset(ObjectNames.tableID(family))
         guard var state = tables.removeValue(forKey: family) else { return changes }
         defer { tables[family] = state }
-        var wasThere: [Fragment.Shared: Bool] = [:]
-        func count(_ shared: Fragment.Shared, _ step: Int) {
-            if wasThere[shared] == nil { wasThere[shared] = state.shared[shared] != nil }
-            state.count(shared, step)
-        }
+        var sharedBefore = SharedBefore()
         for (old, new) in changed {
             let before = Fragment(old, frame: state.frame)
             let after = Fragment(new, frame: state.frame)
             changes.add(from: before, to: after)
-            for shared in Fragment.shared(new, family) { count(shared, 1) }
-            for shared in Fragment.shared(old, family) { count(shared, -1) }
+            sharedBefore.count(Fragment.shared(new, family), 1, in: &state)
+            sharedBefore.count(Fragment.shared(old, family), -1, in: &state)
             changes.affinity += AffinityChange.all(from: old, to: new, family)
         }
-        for (shared, wasThere) in wasThere {
-            let isThere = state.shared[shared] != nil
-            if isThere, !wasThere {
-                changes.addedElements[shared.set, default: []].append(shared.element)
-            }
-            if wasThere, !isThere {
-                changes.removedElements[shared.set, default: []].append(shared.element)
-            }
-        }
+        sharedBefore.add(to: &changes, state)
         let slotMaps = Set(state.slots.maps)
         changes.newSets =
             slotMaps.subtracting(slotMapsBefore).sorted().map(state.frame.slots) + changes.newSets
@@ -163,10 +178,12 @@ public struct RulesetCompiler: Sendable {
         guard new != environment else { return RulesetDelta() }
         var delta = RulesetDelta()
         for family in AddressFamily.allCases {
-            guard let before = tables[family]?.frame else { continue }
+            guard var state = tables.removeValue(forKey: family) else { continue }
+            defer { tables[family] = state }
+            let before = state.frame
             var after = before
-            after.knowsLocalPods = new.localPods.contains { $0.family == family }
-            tables[family]?.frame = after
+            after.localPods = new.localPods.filter { $0.family == family }
+            state.frame = after
             var changes = Changeset(ObjectNames.tableID(family))
             let chainsBefore = Dictionary(
                 before.chains.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -182,6 +199,10 @@ public struct RulesetCompiler: Sendable {
             changes.addElements(
                 of: ObjectNames.nodeAddresses, from: nodeAddresses(environment, family),
                 to: nodeAddresses(new, family))
+            var sharedBefore = SharedBefore()
+            sharedBefore.count(Fragment.shared(new, family), 1, in: &state)
+            sharedBefore.count(Fragment.shared(environment, family), -1, in: &state)
+            sharedBefore.add(to: &changes, state)
             delta.operations += changes.operations
         }
         environment = new

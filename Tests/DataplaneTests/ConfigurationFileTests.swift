@@ -120,7 +120,7 @@ extension DataplaneTests {
                 }
             }
             func masqueradesAll() throws -> Bool {
-                try namespace.command("nft", "list", "chain", "ip", "sluice", "source").contains(
+                try namespace.command("nft", "list", "chain", "ip", "sluice", "translated").contains(
                     "ct original ip daddr @cluster-ips masquerade")
             }
             try wait(for: "serving", times: 1)

@@ -92,7 +92,10 @@ extension DataplaneTests {
                 log = try process.standardError
                 #expect(isAnew && process.isRunning, "\(log)")
                 controlPlane.put(web(cluster, "b"))
-                #expect(try eventually { try reached(cluster, .ipv4) == ["b"] })
+                // Each family has a slice of its own.
+                for family in AddressFamily.allCases {
+                    #expect(try eventually { try reached(cluster, family) == ["b"] })
+                }
 
                 let start = ContinuousClock.now
                 try container.terminate()
@@ -117,7 +120,7 @@ extension DataplaneTests {
         }
 
         private func masqueradesAll(_ node: TestCluster.Host) throws -> Bool {
-            try node.namespace.command("nft", "list", "chain", "ip", "sluice", "source").contains(
+            try node.namespace.command("nft", "list", "chain", "ip", "sluice", "translated").contains(
                 "ct original ip daddr @cluster-ips masquerade")
         }
 

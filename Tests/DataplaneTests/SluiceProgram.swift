@@ -4,35 +4,7 @@ import TestNetwork
 
 /// The built `sluice` executable.
 enum SluiceProgram {
-    struct NotFound: Error, CustomStringConvertible {
-        let looked: [String]
-        var description: String { "no executable `sluice` in \(looked.joined(separator: ", "))" }
-    }
-
-    /// Where the build left it: beside the test bundle, or in a directory above it.
-    static let path: Result<String, NotFound> = {
-        let programs = ["/proc/self/exe"] + CommandLine.arguments.prefix(1) + bundleArguments
-        var looked: [String] = []
-        for program in programs {
-            var directory = URL(fileURLWithPath: program).resolvingSymlinksInPath()
-            while directory.path != "/" {
-                directory.deleteLastPathComponent()
-                let candidate = directory.appendingPathComponent("sluice").path
-                var isDirectory: ObjCBool = false
-                let isThere = FileManager.default.fileExists(atPath: candidate, isDirectory: &isDirectory)
-                if isThere, !isDirectory.boolValue, access(candidate, X_OK) == 0 {
-                    return .success(candidate)
-                }
-                looked.append(directory.path)
-            }
-        }
-        return .failure(NotFound(looked: looked))
-    }()
-
-    /// A helper program may run the bundle, and name it behind an option.
-    private static var bundleArguments: [String] {
-        CommandLine.arguments.dropFirst().filter { $0.contains(".xctest") }
-    }
+    static let path = BuiltProgram.find("sluice")
 
     /// What a program that has ended leaves.
     struct Ending {

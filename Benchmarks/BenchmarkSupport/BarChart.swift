@@ -1,19 +1,34 @@
 import Foundation
 
 /// Horizontal bars on a logarithmic axis of time, as SVG.
-struct BarChart {
-    struct Bar {
+public struct BarChart {
+    public struct Bar {
         let label: String
         let seconds: Double
+
+        public init(label: String, seconds: Double) {
+            self.label = label
+            self.seconds = seconds
+        }
     }
 
-    struct Group {
+    public struct Group {
         let title: String
         let bars: [Bar]
+
+        public init(title: String, bars: [Bar]) {
+            self.title = title
+            self.bars = bars
+        }
     }
 
     let title: String
     let groups: [Group]
+
+    public init(title: String, groups: [Group]) {
+        self.title = title
+        self.groups = groups
+    }
 
     private enum Layout {
         static let labelWidth = 230.0
@@ -36,7 +51,7 @@ struct BarChart {
         return Layout.labelWidth + Layout.plotWidth * share
     }
 
-    var svg: String {
+    public var svg: String {
         let rows = groups.reduce(0) { $0 + $1.bars.count + 1 }
         let bottom = Layout.top + Double(rows) * Layout.rowHeight
         var lines = [
@@ -45,61 +60,33 @@ struct BarChart {
             "<style>text{fill:#222}.axis{stroke:#ccc}.bar{fill:#3572b0}.scale{fill:#777;font-size:11px}",
             "@media(prefers-color-scheme:dark){text{fill:#ddd}.axis{stroke:#555}.bar{fill:#6aa5de}.scale{fill:#999}}",
             "</style>",
-            #"<text x="8" y="22" font-size="15" font-weight="bold">\#(Self.escaped(title))</text>"#,
+            #"<text x="8" y="22" font-size="15" font-weight="bold">\#(SVG.escaped(title))</text>"#,
         ]
         for exponent in exponents {
             let seconds = pow(10, Double(exponent))
-            let at = Self.number(x(seconds))
+            let at = SVG.number(x(seconds))
             lines.append(
                 #"<line class="axis" x1="\#(at)" x2="\#(at)" y1="\#(Layout.top)" y2="\#(bottom)"/>"#
                     + #"<text class="scale" x="\#(at)" y="\#(bottom + 16)" text-anchor="middle">"#
-                    + "\(exponent < 0 ? "\(Self.number(seconds * 1000)) ms" : "\(Self.number(seconds)) s")</text>"
+                    + "\(exponent < 0 ? "\(SVG.number(seconds * 1000)) ms" : "\(SVG.number(seconds)) s")</text>"
             )
         }
         var y = Layout.top
         for group in groups {
             lines.append(
-                #"<text x="8" y="\#(y + 17)" font-weight="bold">\#(Self.escaped(group.title))</text>"#)
+                #"<text x="8" y="\#(y + 17)" font-weight="bold">\#(SVG.escaped(group.title))</text>"#)
             y += Layout.rowHeight
             for bar in group.bars {
                 let end = bar.seconds > 0 ? x(bar.seconds) : Layout.labelWidth
                 lines.append(
-                    #"<text x="20" y="\#(y + 16)">\#(Self.escaped(bar.label))</text>"#
+                    #"<text x="20" y="\#(y + 16)">\#(SVG.escaped(bar.label))</text>"#
                         + #"<rect class="bar" x="\#(Layout.labelWidth)" y="\#(y + 4)" "#
-                        + #"width="\#(Self.number(end - Layout.labelWidth))" height="\#(Layout.rowHeight - 8)"/>"#
-                        + #"<text x="\#(Self.number(end + 6))" y="\#(y + 16)">"#
+                        + #"width="\#(SVG.number(end - Layout.labelWidth))" height="\#(Layout.rowHeight - 8)"/>"#
+                        + #"<text x="\#(SVG.number(end + 6))" y="\#(y + 16)">"#
                         + "\(TextTable.time(bar.seconds))</text>")
                 y += Layout.rowHeight
             }
         }
         return lines.joined(separator: "\n") + "\n</svg>\n"
-    }
-
-    /// Without a fraction where there is none.
-    private static func number(_ value: Double) -> String {
-        let rounded = (value * 100).rounded() / 100
-        return rounded == rounded.rounded() ? "\(Int(rounded))" : "\(rounded)"
-    }
-
-    private static func escaped(_ text: String) -> String {
-        text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
-    }
-}
-
-extension Report {
-    var chart: BarChart {
-        BarChart(
-            title: "From changed objects to rules in force, medians (logarithmic)",
-            groups: clusters.map { cluster in
-                BarChart.Group(
-                    title: "\(cluster.services) Services × \(cluster.endpointsPerService) endpoints",
-                    bars: [
-                        .init(label: "cold start", seconds: cluster.coldStart.total.median),
-                        .init(label: "of it the commit", seconds: cluster.coldStart.commit.median),
-                    ]
-                        + cluster.changes.map {
-                            .init(label: $0.change.rawValue, seconds: $0.seconds.median)
-                        })
-            })
     }
 }

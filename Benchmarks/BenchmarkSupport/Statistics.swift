@@ -1,11 +1,11 @@
 /// Of several measurements of one thing.
-struct Statistics: Codable {
-    let count: Int
-    let median: Double
+public struct Statistics: Codable, Sendable {
+    public let count: Int
+    public let median: Double
     /// The smallest that 99 % of them don't exceed; with fewer than a hundred, the largest.
-    let p99: Double
+    public let p99: Double
 
-    init(_ values: [Double]) {
+    public init(_ values: [Double]) {
         let sorted = values.sorted()
         count = sorted.count
         median = Self.median(sorted)

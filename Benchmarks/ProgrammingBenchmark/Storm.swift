@@ -1,0 +1,233 @@
+import Agent
+import BenchmarkSupport
+import ClusterGenerator
+import Foundation
+import IPAddressing
+import KubernetesAPI
+import Logging
+import NFTables
+import NFTablesKernel
+import Synchronization
+import TestNetwork
+
+/// The agent's own loop under a steady flow of changes: one pod each, eight of ten replaced, one come, one gone.
+///
+/// Each change has an address of its own, so when it was in force is known from the transaction that has it.
+struct Storm {
+    /// What came of it.
+    struct Figures {
+        /// From the change's object in the inbox to the transaction in force, for each change; seconds.
+        var delays: [Double] = []
+        /// Changes that were never in force.
+        var lost = 0
+        /// By the clock, from the first change until the last was in force.
+        var seconds = 0.0
+        /// CPU time in that time, without that of who makes the changes.
+        var user = 0.0
+        var system = 0.0
+        var transactions = 0
+        var messages = 0
+        var bytes = 0
+        /// Memory of the whole process afterwards, bytes.
+        var resident = 0
+    }
+
+    let cluster: GeneratedCluster
+    /// Changes a second.
+    let rate: Int
+    let seconds: Int
+
+    private var count: Int { rate * seconds }
+
+    /// What one change does, told by the address that comes or goes.
+    private struct Step {
+        let slice: EndpointSlice
+        let address: IPAddress
+        /// Whether it leaves.
+        var isLeaving = false
+    }
+
+    func run(_ isAt: @escaping @Sendable (Int) -> Void) async throws -> Figures {
+        let namespace = try Namespace("storm")
+        let connection = try namespace.run { try Connection() }
+        let log = ForceLog()
+        let inbox = ChangeInbox()
+        let agent = NodeAgent(
+            settings: ProxySettings(nodeName: GeneratedCluster.nodeName(0)),
+            kernel: LoggingKernel(connection: connection, log: log), inbox: inbox,
+            logger: Logger(label: "benchmark") { _ in SwiftLogNoOpLogHandler() })
+        try agent.start(ChangeInbox.Changes(cluster.objects))
+        log.reset()
+        let steps = makeSteps()
+        let loop = Task { await agent.run() }
+        let usage = ProcessUsage()
+        let feeder = Feeder(rate: rate, inbox: inbox)
+        let fed = await feeder.feed(steps.map(\.slice), isAt)
+        // What is late by more than this is as good as lost.
+        let deadline = ContinuousClock.now + .seconds(10)
+        while let last = steps.last, log.time(of: last.address, isLeaving: last.isLeaving) == nil,
+            ContinuousClock.now < deadline
+        {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        let spent = usage.spent
+        inbox.finish()
+        await loop.value
+
+        var figures = Figures()
+        var end: UInt64 = 0
+        for (step, put) in zip(steps, fed.times) {
+            guard let time = log.time(of: step.address, isLeaving: step.isLeaving), time >= put else {
+                figures.lost += 1
+                continue
+            }
+            end = max(end, time)
+            figures.delays.append(Double(time) / 1e9 - Double(put) / 1e9)
+        }
+        figures.seconds = Double(end - min(end, fed.times.first ?? end)) / 1e9
+        figures.user = spent.user - fed.user
+        figures.system = spent.system - fed.system
+        (figures.transactions, figures.messages, figures.bytes) = log.totals
+        figures.resident = MemoryStatus.bytes("VmRSS:")
+        return figures
+    }
+
+    private func makeSteps() -> [Step] {
+        var endpoints: [Int: [EndpointSlice.Endpoint]] = [:]
+        var added: [(service: Int, address: IPAddress)] = []
+        return (0..<count).map { index in
+            // An endpoint leaves a second after it came, at the usual rate.
+            if index % 10 == 9, added.count > rate / 10 {
+                let (service, address) = added.removeFirst()
+                let list = endpoints[service] ?? []
+                // Where Services are few, it may have gone as the oldest.
+                if list.contains(where: { $0.address == address }) {
+                    endpoints[service] = list.filter { $0.address != address }
+                    return Step(
+                        slice: cluster.slice(service, endpoints: endpoints[service] ?? []), address: address,
+                        isLeaving: true)
+                }
+            }
+            let service = index * 97 % cluster.serviceCount
+            var list = endpoints[service] ?? cluster.slices(service).first?.endpoints ?? []
+            let newcomer = cluster.newcomer(index)
+            if index % 10 == 8 {
+                list.append(newcomer)
+                added.append((service, newcomer.address))
+            } else {
+                // The oldest goes, as in a rolling update.
+                list.removeFirst()
+                list.append(newcomer)
+            }
+            endpoints[service] = list
+            return Step(slice: cluster.slice(service, endpoints: list), address: newcomer.address)
+        }
+    }
+}
+
+/// Puts changes into an inbox at a steady rate, from a thread of its own, whose CPU time is told.
+private struct Feeder {
+    let rate: Int
+    let inbox: ChangeInbox
+
+    struct Fed {
+        /// When each change was put, nanoseconds of CLOCK_MONOTONIC.
+        var times: [UInt64] = []
+        var user = 0.0
+        var system = 0.0
+    }
+
+    func feed(_ slices: [EndpointSlice], _ isAt: @escaping @Sendable (Int) -> Void) async -> Fed {
+        let (inbox, interval) = (inbox, 1_000_000_000 / UInt64(rate))
+        return await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                var fed = Fed()
+                fed.times.reserveCapacity(slices.count)
+                let usage = ProcessUsage(ofThread: true)
+                let began = MonotonicTime.now()
+                for (index, slice) in slices.enumerated() {
+                    let due = began + UInt64(index) * interval
+                    var time = timespec(tv_sec: Int(due / 1_000_000_000), tv_nsec: Int(due % 1_000_000_000))
+                    while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nil) == EINTR {}
+                    fed.times.append(MonotonicTime.now())
+                    inbox.put(upserted: [.endpointSlice(slice)])
+                    if index % 500 == 0 { isAt(index) }
+                }
+                let spent = usage.spent
+                (fed.user, fed.system) = (spent.user, spent.system)
+                continuation.resume(returning: fed)
+            }
+        }
+    }
+}
+
+/// When the kernel had which endpoint put in or taken out.
+private final class ForceLog: Sendable {
+    private struct State {
+        var came: [IPAddress: UInt64] = [:]
+        var left: [IPAddress: UInt64] = [:]
+        var transactions = 0
+        var messages = 0
+        var bytes = 0
+    }
+
+    private let state = Mutex(State())
+
+    func reset() { state.withLock { $0 = State() } }
+
+    func add(came: [IPAddress], left: [IPAddress], _ summary: CommitSummary) {
+        let now = MonotonicTime.now()
+        state.withLock { state in
+            // Some move from one slot to another in between.
+            for address in came where state.came[address] == nil { state.came[address] = now }
+            for address in left { state.left[address] = now }
+            state.transactions += 1
+            state.messages += summary.messages
+            state.bytes += summary.bytes
+        }
+    }
+
+    /// When it came first or left last, in nanoseconds of CLOCK_MONOTONIC.
+    func time(of address: IPAddress, isLeaving: Bool) -> UInt64? {
+        state.withLock { isLeaving ? $0.left[address] : $0.came[address] }
+    }
+
+    var totals: (transactions: Int, messages: Int, bytes: Int) {
+        state.withLock { ($0.transactions, $0.messages, $0.bytes) }
+    }
+}
+
+/// nf_tables, and a log of what is in force.
+private struct LoggingKernel: RuleKernel {
+    let connection: Connection
+    let log: ForceLog
+
+    func commit(_ operations: [NFTables.Operation]) throws(KernelError) -> CommitSummary {
+        var came: [IPAddress] = []
+        var left: [IPAddress] = []
+        for operation in operations {
+            switch operation {
+            case .addElements(_, _, let elements): came += elements.compactMap(Self.endpoint)
+            case .deleteElements(_, _, let elements): left += elements.compactMap(Self.endpoint)
+            default: break
+            }
+        }
+        let summary = try connection.commit(operations)
+        log.add(came: came, left: left, summary)
+        return summary
+    }
+
+    /// The address of the endpoint in a slot, or behind a port with only one.
+    private static func endpoint(_ element: Element) -> IPAddress? {
+        guard case .value(let value) = element.data else { return nil }
+        return IPAddress(bytes: value.bytes.prefix(4))
+    }
+
+    func table(_ id: TableID) throws(KernelError) -> Table? { try connection.table(id) }
+
+    func elements(of set: String, in table: TableID) throws(KernelError) -> [Element] {
+        try connection.elements(of: set, in: table)
+    }
+
+    var canDestroyElements: Bool { connection.canDestroyElements }
+}
