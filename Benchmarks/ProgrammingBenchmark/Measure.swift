@@ -85,7 +85,8 @@ struct Measure: AsyncParsableCommand {
         if !violations.isEmpty { throw ExitCode.failure }
     }
 
-    private func measure(_ cluster: GeneratedCluster, _ progress: ProgressLine) async throws -> ClusterReport {
+    private func measure(_ cluster: GeneratedCluster, _ progress: ProgressLine) async throws -> ClusterReport
+    {
         let label = "\(cluster.serviceCount) x \(cluster.endpointsPerService)"
         var report = ClusterReport(
             services: cluster.serviceCount, endpointsPerService: cluster.endpointsPerService)

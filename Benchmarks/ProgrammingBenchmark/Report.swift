@@ -120,7 +120,8 @@ struct StormReport: Codable {
     /// CPU time as a share of the time by the clock: the process's own, and the kernel's for it.
     let userShare: Double
     let systemShare: Double
-    let residentMemory: Int
+    /// By how much the memory of the process has grown.
+    let growth: Int
 
     init(_ figures: Storm.Figures, rate: Int) {
         self.rate = rate
@@ -133,7 +134,7 @@ struct StormReport: Codable {
         bytes = figures.bytes
         userShare = figures.seconds > 0 ? figures.user / figures.seconds : 0
         systemShare = figures.seconds > 0 ? figures.system / figures.seconds : 0
-        residentMemory = figures.resident
+        growth = figures.growth
     }
 
     var violations: [String] { lost > 0 ? ["\(lost) of \(changes) changes were never in force"] : [] }

@@ -80,7 +80,7 @@ extension StormReport {
                 "\(messages)", "\(bytes)", "", percent(userShare), percent(systemShare),
             ],
             ["  slowest of \(changes), \(transactions) transactions", "", TextTable.time(slowest)],
-            ["  resident afterwards", TextTable.megabytes(Double(residentMemory))],
+            ["  memory grown by", "\(TextTable.decimal(Double(max(0, growth)) / 1e6, 1)) MB"],
         ] + (lost > 0 ? [["  NEVER IN FORCE", "\(lost)"]] : [])
     }
 }

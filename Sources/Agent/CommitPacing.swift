@@ -2,9 +2,12 @@
 ///
 /// A pure state machine: it is told what happened and answers how long to wait.
 public struct CommitPacing: Sendable {
-    /// Committing takes a tenth of the time at most: a pause of nine times as long follows each commit, so an idle
-    /// cluster sees a change at once, and a storm is gathered into few transactions.
+    /// A pause of nine times as long follows a short commit, which so takes a tenth of the time: an idle cluster sees a
+    /// change at once, and a storm is gathered into few transactions.
     static let pauseFactor = 9
+    /// But what gathers makes the next commit longer, and a pause in proportion that one's, until changes wait for
+    /// seconds. So a pause isn't longer than this, unless the commit was.
+    static let gatheringPause = Duration.milliseconds(100)
     /// A change never waits longer for the commit before it, but where the operator wants it to.
     static let longestPause = Duration.seconds(1)
     static let firstRetry = Duration.milliseconds(100)
@@ -21,7 +24,8 @@ public struct CommitPacing: Sendable {
     /// - Returns: how long to gather changes before the next one.
     public mutating func succeeded(took duration: Duration) -> Duration {
         failures = 0
-        return max(min(duration * Self.pauseFactor, Self.longestPause), minimumPause)
+        let pause = max(duration, min(duration * Self.pauseFactor, Self.gatheringPause))
+        return max(min(pause, Self.longestPause), minimumPause)
     }
 
     /// A commit, and the repair after it, failed.

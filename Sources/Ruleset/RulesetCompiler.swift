@@ -93,11 +93,10 @@ public struct RulesetCompiler: Sendable {
     public mutating func update(
         _ plans: [(name: ObjectName, plan: ServicePlan?)]
     ) -> (delta: RulesetDelta, problems: CompilerProblems) {
-        let mapsBefore = tables.mapValues { Set($0.slots.maps) }
         let changed = take(plans)
         var delta = RulesetDelta()
         for family in AddressFamily.allCases {
-            let changes = changes(of: family, changed, slotMapsBefore: mapsBefore[family] ?? [])
+            let changes = changes(of: family, changed)
             delta.operations += changes.operations
             delta.affinity += changes.affinity
         }
@@ -118,6 +117,7 @@ public struct RulesetCompiler: Sendable {
                 state.count(Fragment.shared(new, family), 1)
                 state.count(Fragment.shared(old, family), -1)
             }
+            _ = state.slots.settle()
             tables[family] = state
         }
         return CompilerProblems(changed)
@@ -146,8 +146,7 @@ public struct RulesetCompiler: Sendable {
     }
 
     private mutating func changes(
-        of family: AddressFamily, _ changed: [(old: CompiledService, new: CompiledService)],
-        slotMapsBefore: Set<Int>
+        of family: AddressFamily, _ changed: [(old: CompiledService, new: CompiledService)]
     ) -> Changeset {
         var changes = Changeset(ObjectNames.tableID(family))
         guard var state = tables.removeValue(forKey: family) else { return changes }
@@ -162,11 +161,10 @@ public struct RulesetCompiler: Sendable {
             changes.affinity += AffinityChange.all(from: old, to: new, family)
         }
         sharedBefore.add(to: &changes, state)
-        let slotMaps = Set(state.slots.maps)
-        changes.newSets =
-            slotMaps.subtracting(slotMapsBefore).sorted().map(state.frame.slots) + changes.newSets
+        let maps = state.slots.settle()
+        changes.newSets = maps.came.map(state.frame.slots) + changes.newSets
         // A map that goes takes its elements along.
-        for map in slotMapsBefore.subtracting(slotMaps).sorted() {
+        for map in maps.went {
             changes.removedElements[ObjectNames.slots(map)] = nil
             changes.deadSets.append(ObjectNames.slots(map))
         }
@@ -358,6 +356,7 @@ public struct RulesetCompiler: Sendable {
                 }
                 tables[family]?.adopted[pool.name] = pool
             }
+            _ = tables[family]?.slots.settle()
         }
     }
 
@@ -368,6 +367,7 @@ public struct RulesetCompiler: Sendable {
                 tables[family]?.slots.release(pool)
             }
             tables[family]?.adopted = [:]
+            _ = tables[family]?.slots.settle()
         }
     }
 }

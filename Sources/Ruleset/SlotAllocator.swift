@@ -42,8 +42,27 @@ struct SlotAllocator: Sendable {
     /// No map below this one has a free region, by width.
     private var firstWithRoom = Array(repeating: 0, count: widths.count)
 
+    /// Maps that came to have pools, or to have none, since `settle`; whether they had any before.
+    private var touched: [Int: Bool] = [:]
+
     /// The maps that have pools.
     var maps: [Int] { used.keys.sorted() }
+
+    /// The maps that have come and gone since the last call.
+    mutating func settle() -> (came: [Int], went: [Int]) {
+        guard !touched.isEmpty else { return ([], []) }
+        defer { touched = [:] }
+        let changed = touched.filter { used[$0.key] != nil ? !$0.value : $0.value }
+        return (
+            changed.keys.filter { used[$0] != nil }.sorted(), changed.keys.filter { used[$0] == nil }.sorted()
+        )
+    }
+
+    private mutating func set(_ bits: UInt64, of map: Int) {
+        let wasThere = used[map] != nil
+        used[map] = bits == 0 ? nil : bits
+        if wasThere != (bits != 0), touched[map] == nil { touched[map] = wasThere }
+    }
 
     func isUsed(_ map: Int) -> Bool { used[map] != nil }
 
@@ -55,7 +74,7 @@ struct SlotAllocator: Sendable {
             guard map < Self.mapGoal || width == Self.regionsPerMap else { continue }
             let bits = used[map] ?? 0
             let index = (~bits).trailingZeroBitCount
-            used[map] = bits | 1 << UInt64(index)
+            set(bits | 1 << UInt64(index), of: map)
             return SlotRegion(map: map, index: index)
         }
         preconditionFailure("behind the last map there is always room")
@@ -67,14 +86,13 @@ struct SlotAllocator: Sendable {
         let bit: UInt64 = 1 << UInt64(region.index)
         let bits = used[region.map] ?? 0
         guard bits & bit == 0 else { return false }
-        used[region.map] = bits | bit
+        set(bits | bit, of: region.map)
         return true
     }
 
     mutating func release(_ region: SlotRegion) {
         guard let bits = used[region.map] else { return }
-        let left = bits & ~(1 << UInt64(region.index))
-        used[region.map] = left == 0 ? nil : left
+        set(bits & ~(1 << UInt64(region.index)), of: region.map)
         for level in firstWithRoom.indices { firstWithRoom[level] = min(firstWithRoom[level], region.map) }
     }
 }

@@ -7,12 +7,29 @@ import Testing
 
 @Suite("The pace of commits")
 struct CommitPacingTests {
-    @Test("a commit is followed by a pause of nine times as long, a second at most")
+    @Test("a commit is followed by a pause of nine times as long, up to 100 ms, or as long, up to a second")
     func pause() {
         var pacing = CommitPacing()
         #expect(pacing.succeeded(took: .milliseconds(2)) == .milliseconds(18))
-        #expect(pacing.succeeded(took: .milliseconds(400)) == .seconds(1))
+        #expect(pacing.succeeded(took: .milliseconds(12)) == .milliseconds(100))
+        #expect(pacing.succeeded(took: .milliseconds(90)) == .milliseconds(100))
+        #expect(pacing.succeeded(took: .milliseconds(400)) == .milliseconds(400))
+        #expect(pacing.succeeded(took: .seconds(4)) == .seconds(1))
         #expect(pacing.succeeded(took: .zero) == .zero)
+    }
+
+    @Test("under a storm a change waits for 250 ms at most, where it costs a tenth of a millisecond")
+    func storm() {
+        for cost in [20, 50, 100].map(Duration.microseconds) {
+            var pacing = CommitPacing()
+            // A thousand changes a second gather while a commit and its pause last.
+            var period = Duration.milliseconds(1)
+            for _ in 0..<100 {
+                let commit = .milliseconds(2) + cost * (period / .milliseconds(1))
+                period = commit + pacing.succeeded(took: commit)
+            }
+            #expect(period < .milliseconds(250), "\(cost): \(period)")
+        }
     }
 
     @Test("minSyncPeriod is the least pause, however short the commit, and no longer one's end")
@@ -22,7 +39,7 @@ struct CommitPacingTests {
         #expect(pacing.succeeded(took: .seconds(60)) == .seconds(2))
         var short = CommitPacing(minimumPause: .milliseconds(50))
         #expect(short.succeeded(took: .milliseconds(2)) == .milliseconds(50))
-        #expect(short.succeeded(took: .milliseconds(20)) == .milliseconds(180))
+        #expect(short.succeeded(took: .milliseconds(10)) == .milliseconds(90))
     }
 
     @Test("failures are tried again after 100 ms, then twice as long each time, up to 30 s")
