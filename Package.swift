@@ -179,6 +179,9 @@ let package = Package(
         .target(
             name: "WireBodies", dependencies: ["ClusterGenerator", "KubernetesAPI", "IPAddressing"],
             path: "Tests/Support/WireBodies", swiftSettings: strict),
+        .executableTarget(
+            name: "FloorProgram", dependencies: ["CNetfilter"], path: "Benchmarks/FloorProgram",
+            linkerSettings: [.linkedLibrary("nftnl"), .linkedLibrary("mnl")]),
         .target(name: "CAllocationCount", path: "Benchmarks/CAllocationCount"),
         .executableTarget(
             name: "MicroBenchmark",
@@ -335,7 +338,7 @@ let package = Package(
             name: "BenchmarkTests",
             dependencies: [
                 // Run as programs, not imported.
-                "sluice", "ClusterAPIServer", "MicroBenchmark", "PacketBenchmark",
+                "sluice", "ClusterAPIServer", "FloorProgram", "MicroBenchmark", "PacketBenchmark",
                 "ProgrammingBenchmark",
                 "TemporaryFiles", "TestNetwork",
             ],

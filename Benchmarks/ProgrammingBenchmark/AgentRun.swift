@@ -49,18 +49,26 @@ final class AgentRun {
         defer { run.end() }
         step("a cluster's API server")
         // Until the first replacement: the start, of which nothing is known before, settling, and the idle time.
+        let start = 4 + Double(cluster.services * cluster.endpoints) / 20_000
         let quiet = Self.settling + idle
-        try run.serve(cluster, replacements, interval, settle: Int(1000 * (quiet + 30)), programs)
+        try run.serve(cluster, replacements, interval, settle: Int(1000 * (start + quiet)), programs)
         step("start")
         var figures = Figures()
         let socket = try ReadinessSocket(run.folder.appending(path: "ready").path)
         let began = MonotonicTime.now()
         try run.startAgent(notifying: socket.path, programs)
-        guard let ready = socket.wait(seconds: Self.patience) else {
-            throw BenchmarkError(
-                "sluice was not ready after \(Int(Self.patience)) s; see \(run.logPath)")
+        var ready: UInt64?
+        while ready == nil {
+            ready = socket.wait(seconds: 1)
+            let isLate = Double(MonotonicTime.now() - began) / 1e9 > Self.patience
+            guard ready != nil || (run.agent.isRunning && !isLate) else {
+                let log = (try? String(contentsOfFile: run.logPath, encoding: .utf8)) ?? ""
+                throw BenchmarkError(
+                    "sluice \(isLate ? "was not ready after \(Int(Self.patience)) s" : "ended"):\n\(log.suffix(2000))"
+                )
+            }
         }
-        figures.start = Double(ready - began) / 1e9
+        figures.start = Double((ready ?? began) - began) / 1e9
         figures.peak = run.status("VmHWM:")
         step("settling")
         Thread.sleep(forTimeInterval: Self.settling)

@@ -16,10 +16,11 @@ struct ColdStart {
     var messages = 0
     var bytes = 0
 
-    static func measure(_ cluster: GeneratedCluster) throws -> ColdStart {
+    /// - Parameter messages: a file that the messages of the transaction are written to, for `Floor`.
+    static func measure(_ cluster: GeneratedCluster, messages: String? = nil) throws -> ColdStart {
         let objects = cluster.objects
         let namespace = try Namespace("cold")
-        let kernel = try MeasuredKernel(in: namespace)
+        let kernel = try MeasuredKernel(in: namespace, keepsTransaction: messages != nil)
         var result = ColdStart()
         let watch = Stopwatch()
         var planner = Planner(settings: ProxySettings(nodeName: GeneratedCluster.nodeName(0)))
@@ -34,6 +35,7 @@ struct ColdStart {
         result.compile = result.total - result.plan - kernel.commits.wall
         result.messages = report.messages
         result.bytes = report.bytes
+        if let messages { try Floor.write(kernel.transaction, to: messages) }
         return result
     }
 }

@@ -1,5 +1,6 @@
-import ClusterGenerator
 import Foundation
+import NFTables
+import NFTablesKernel
 import TestNetwork
 
 /// The same messages from a bare libnftnl program, which has nothing else to do: what a cold commit costs at least.
@@ -23,12 +24,22 @@ struct Floor: Codable {
     var total: Double { encode + commit }
 
     /// Runs it in a fresh namespace; nil where the program isn't beside this one.
-    static func measure(_ cluster: GeneratedCluster) throws -> Floor? {
+    ///
+    /// - Parameter messages: the file of the transaction's messages.
+    static func measure(messages: String) throws -> Floor? {
         let program = try directoryOfThisProgram().appending(path: "FloorProgram").path
         guard FileManager.default.isExecutableFile(atPath: program) else { return nil }
         let namespace = try Namespace("floor")
-        let output = try namespace.command(
-            program, "\(cluster.serviceCount)", "\(cluster.endpointsPerService)")
+        let output = try namespace.command(program, messages)
         return try JSONDecoder().decode(Floor.self, from: Data(output.utf8))
+    }
+
+    /// Writes the messages of a transaction to a file.
+    static func write(_ operations: [NFTables.Operation], to path: String) throws {
+        let buffer = MessageBuffer()
+        let encoder = BatchEncoder(buffer: buffer, firstSequence: 1)
+        for operation in operations { try encoder.append(operation) }
+        encoder.finish()
+        try Data(buffer.bytes).write(to: URL(filePath: path))
     }
 }

@@ -91,7 +91,11 @@ struct Measure: AsyncParsableCommand {
         var report = ClusterReport(
             services: cluster.serviceCount, endpointsPerService: cluster.endpointsPerService)
         let manifest = "/tmp/sluice-benchmark-\(getpid()).json"
-        defer { unlink(manifest) }
+        let messages = manifest + ".messages"
+        defer {
+            unlink(manifest)
+            unlink(messages)
+        }
         try withFile(manifest) { file in
             try cluster.writeManifest { part in try write(part, to: file, manifest) }
         }
@@ -100,9 +104,8 @@ struct Measure: AsyncParsableCommand {
         var floors: [Floor] = []
         for index in 0..<startCount {
             progress.show("\(label): cold start", index, of: startCount)
-            starts.append(try ColdStart.measure(cluster))
-            // Its messages know no affinity.
-            if cluster.affinityEvery == nil, let floor = try Floor.measure(cluster) { floors.append(floor) }
+            starts.append(try ColdStart.measure(cluster, messages: index == 0 ? messages : nil))
+            if let floor = try Floor.measure(messages: messages) { floors.append(floor) }
             footprints.append(try Footprint.inChild(manifest: manifest))
         }
         report.coldStart = ColdStartReport(starts)

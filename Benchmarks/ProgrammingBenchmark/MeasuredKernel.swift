@@ -21,8 +21,12 @@ final class MeasuredKernel: RuleKernel {
     private(set) var reads = Usage()
     /// Operations on rules among those committed.
     private(set) var ruleOperations = 0
+    /// The operations of the last transaction, where they are to be kept.
+    private(set) var transaction: [Operation] = []
+    private let keepsTransaction: Bool
 
-    init(in namespace: Namespace) throws {
+    init(in namespace: Namespace, keepsTransaction: Bool = false) throws {
+        self.keepsTransaction = keepsTransaction
         connection = try namespace.run { try Connection() }
     }
 
@@ -44,6 +48,7 @@ final class MeasuredKernel: RuleKernel {
         let watch = Stopwatch()
         let summary = try connection.commit(operations)
         watch.add(to: &commits)
+        if keepsTransaction { transaction = operations }
         return summary
     }
 

@@ -111,6 +111,7 @@ struct ChangeReport: Codable {
 struct StormReport: Codable {
     let rate: Int
     let changes: Int
+    let overtaken: Int
     let lost: Int
     let delay: Statistics
     let slowest: Double
@@ -125,7 +126,8 @@ struct StormReport: Codable {
 
     init(_ figures: Storm.Figures, rate: Int) {
         self.rate = rate
-        changes = figures.delays.count + figures.lost
+        changes = figures.delays.count + figures.overtaken + figures.lost
+        overtaken = figures.overtaken
         lost = figures.lost
         delay = Statistics(figures.delays)
         slowest = figures.delays.max() ?? 0

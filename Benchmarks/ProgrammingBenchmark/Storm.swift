@@ -19,7 +19,9 @@ struct Storm {
     struct Figures {
         /// From the change's object in the inbox to the transaction in force, for each change; seconds.
         var delays: [Double] = []
-        /// Changes that were never in force.
+        /// Changes that another one to the same Service overtook before a transaction.
+        var overtaken = 0
+        /// Changes that were never in force, and should have been.
         var lost = 0
         /// By the clock, from the first change until the last was in force.
         var seconds = 0.0
@@ -59,7 +61,7 @@ struct Storm {
             logger: Logger(label: "benchmark") { _ in SwiftLogNoOpLogHandler() })
         try agent.start(ChangeInbox.Changes(cluster.objects))
         log.reset()
-        let steps = makeSteps()
+        let (steps, standing) = makeSteps()
         let loop = Task { await agent.run() }
         ProcessHeap.giveBack()
         let resident = MemoryStatus.bytes("VmRSS:")
@@ -81,7 +83,11 @@ struct Storm {
         var end: UInt64 = 0
         for (step, put) in zip(steps, fed.times) {
             guard let time = log.time(of: step.address, isLeaving: step.isLeaving), time >= put else {
-                figures.lost += 1
+                // Of what came and went between two transactions, there is nothing to be seen.
+                let isWanted =
+                    step.isLeaving
+                    ? log.time(of: step.address, isLeaving: false) != nil : standing.contains(step.address)
+                if isWanted { figures.lost += 1 } else { figures.overtaken += 1 }
                 continue
             }
             end = max(end, time)
@@ -96,10 +102,11 @@ struct Storm {
         return figures
     }
 
-    private func makeSteps() -> [Step] {
+    /// - Returns: the changes, and the newcomers that are there in the end.
+    private func makeSteps() -> (steps: [Step], standing: Set<IPAddress>) {
         var endpoints: [Int: [EndpointSlice.Endpoint]] = [:]
         var added: [(service: Int, address: IPAddress)] = []
-        return (0..<count).map { index in
+        let steps = (0..<count).map { index -> Step in
             // An endpoint leaves three seconds after it came: with both in one transaction, neither would be seen.
             if index % 10 == 9, added.count > 3 * rate / 10 {
                 let (service, address) = added.removeFirst()
@@ -126,6 +133,7 @@ struct Storm {
             endpoints[service] = list
             return Step(slice: cluster.slice(service, endpoints: list), address: newcomer.address)
         }
+        return (steps, Set(endpoints.values.joined().map(\.address)))
     }
 }
 

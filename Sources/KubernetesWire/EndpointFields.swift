@@ -149,8 +149,8 @@ private struct PlacementCache: Sendable {
 
     private var entries: [Int: Entry] = [:]
 
-    /// As many as nodes, or more where hints differ between their endpoints.
-    private static let limit = 4096
+    /// More than the nodes of the largest clusters, by some that hints differ in.
+    private static let limit = 1 << 14
 
     /// From a node's name and a `discovery/v1 EndpointHints`, empty where there is none; nil when there is anything to
     /// report.

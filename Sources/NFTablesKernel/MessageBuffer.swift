@@ -35,7 +35,7 @@ package final class MessageBuffer {
         return UnsafeMutableRawBufferPointer(start: start, count: size)
     }
 
-    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[..<count]) }
+    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[..<count]) }
 
     /// What a cold start needed, some 16 MiB, isn't kept: changes are small.
     func removeAll() {

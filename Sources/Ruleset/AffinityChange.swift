@@ -15,6 +15,8 @@ public struct AffinityChange: Sendable, Hashable {
     public let map: String
     /// The endpoint addresses that clients may keep.
     public let alive: Set<IPAddress>
+    /// How long a client is remembered, milliseconds.
+    public let timeout: UInt64
     /// Whether the change of rules makes the map.
     public let isNew: Bool
     public let source: Source?
@@ -23,6 +25,18 @@ public struct AffinityChange: Sendable, Hashable {
     public func isStale(_ element: Element) -> Bool {
         guard case .value(let data) = element.data, let address = data.address else { return true }
         return !alive.contains(address)
+    }
+
+    /// The entry as it can be added.
+    ///
+    /// A packet that refreshes an entry gives it the rule's time to live, and leaves the timeout that it was made with
+    /// (`nft_dynset_eval`): where the Service's was raised since, the entry has more time left than its timeout is, and
+    /// the kernel refuses that of who adds it (ERANGE).
+    private func addable(_ element: Element) -> Element {
+        var element = element
+        element.timeout = timeout
+        element.expiration = element.expiration.map { min($0, timeout) }
+        return element
     }
 
     /// Clients that may come, between the look into a map and the change, to one that is nearly full.
@@ -35,7 +49,8 @@ public struct AffinityChange: Sendable, Hashable {
     /// for that the client must have been in the source and not in the map, which nearly always get it together.
     ///
     /// An entry can expire between reading and removing. Where the kernel can't remove what may be gone, the map is
-    /// emptied and the living entries are put back. All entries keep the time that they have left.
+    /// emptied and the living entries are put back. All entries keep the time that they have left, as far as the timeout
+    /// goes.
     ///
     /// - Parameters:
     ///   - entries: what the map holds.
@@ -61,7 +76,7 @@ public struct AffinityChange: Sendable, Hashable {
                     guard room > 0 else { continue }
                     room -= 1
                 }
-                added.append(element)
+                added.append(addable(element))
             }
             removed += living.filter { replaced.contains($0.key) }
             living.removeAll { replaced.contains($0.key) }
@@ -70,7 +85,7 @@ public struct AffinityChange: Sendable, Hashable {
             return added.isEmpty ? [] : [.addElements(table, set: map, added)]
         }
         guard canDestroy else {
-            return [.flushSet(table, set: map), .addElements(table, set: map, living + added)]
+            return [.flushSet(table, set: map), .addElements(table, set: map, living.map(addable) + added)]
         }
         let destroyed = Operation.destroyElements(table, set: map, removed)
         return added.isEmpty ? [destroyed] : [destroyed, .addElements(table, set: map, added)]

@@ -14,6 +14,7 @@ struct AffinityMemory {
     let alive: Set<IPAddress>
     /// Seconds.
     let timeout: UInt32
+    var milliseconds: UInt64 { UInt64(timeout) * 1000 }
 }
 
 extension CompiledPort {
@@ -85,7 +86,7 @@ extension AffinityChange {
                 result.append(
                     AffinityChange(
                         table: ObjectNames.tableID(family), map: memory.map, alive: memory.alive,
-                        isNew: standing == nil, source: source))
+                        timeout: memory.milliseconds, isNew: standing == nil, source: source))
             }
         }
         return result
@@ -117,7 +118,8 @@ extension AffinityChange {
                     takesOver && actual.sets[other] != nil
                     ? Source(map: other, stays: memories.contains { $0.map == other }) : nil
                 let change = AffinityChange(
-                    table: actual.id, map: memory.map, alive: memory.alive, isNew: isNew, source: source)
+                    table: actual.id, map: memory.map, alive: memory.alive, timeout: memory.milliseconds,
+                    isNew: isNew, source: source)
                 let isLeaving = targets.contains {
                     $0.port == memory.targetPort && !memory.alive.contains($0.address)
                 }

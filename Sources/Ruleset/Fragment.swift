@@ -254,7 +254,7 @@ private struct PortFragment {
             statements.append(
                 .update(
                     map.name, key: .saddr(family), data: .daddr(family),
-                    timeout: UInt64(memory.timeout) * 1000))
+                    timeout: memory.milliseconds))
             updates.append(Rule(statements, sets: [map.name: map]))
         }
         let chain = ObjectNames.remember(identity)

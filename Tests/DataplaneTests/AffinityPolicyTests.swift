@@ -13,10 +13,10 @@ extension DataplaneTests {
 
         private static func service(
             _ name: String = "sticky", at number: UInt8 = 1, internalPolicy: Service.TrafficPolicy = .cluster,
-            externalPolicy: Service.TrafficPolicy = .cluster
+            externalPolicy: Service.TrafficPolicy = .cluster, timeout: UInt32 = 600
         ) -> Service {
             .loadBalancer(
-                name, at: number, nodePort: 30_000 + UInt16(number), affinity: 600,
+                name, at: number, nodePort: 30_000 + UInt16(number), affinity: timeout,
                 internalTrafficPolicy: internalPolicy, externalTrafficPolicy: externalPolicy)
         }
 
@@ -115,6 +115,31 @@ extension DataplaneTests {
                 let after = try left()
                 #expect(after.count == 2)
                 #expect(after.values.allSatisfy { $0 < 599_000 }, "\(after)")
+            }
+        }
+
+        @Test(
+            "statement 18: clients come over though the timeout was raised since they came",
+            arguments: Traffic.both)
+        func raisedTimeout(traffic: Traffic) throws {
+            try ProxiedCluster.with(plan) { cluster in
+                try cluster.apply(
+                    [Self.service(timeout: 60)],
+                    EndpointSlice.pair("sticky", cluster.endpoints("a", "b", "c")))
+                let clients = try cluster.network.addAddresses(3, to: cluster.client, traffic.family)
+                func reached() throws -> [String] {
+                    try servers(cluster, traffic.transport, external(traffic.family), clients)
+                }
+                let first = try reached()
+                try cluster.apply([Self.service(timeout: 600)], [])
+                // Refreshed, they have more time left than they were made with.
+                #expect(try reached() == first)
+                try cluster.apply([Self.service(externalPolicy: .local, timeout: 600)], [])
+                #expect(try reached() == first)
+                try cluster.apply([Self.service(externalPolicy: .local, timeout: 900)], [])
+                #expect(try reached() == first)
+                try cluster.restart(changing: [.service(Self.service(timeout: 900))])
+                #expect(try reached() == first)
             }
         }
 

@@ -64,6 +64,7 @@ struct AffinityChangeTests {
             Self.changes(Self.plan(), Self.plan(external: .local)) == [
                 AffinityChange(
                     table: TableID(.ip, "sluice"), map: Self.local, alive: Self.addresses(Self.here),
+                    timeout: 100_000,
                     isNew: true, source: .init(map: Self.main, stays: true))
             ])
         #expect(
@@ -77,6 +78,7 @@ struct AffinityChangeTests {
             Self.changes(Self.plan(external: .local), Self.plan()) == [
                 AffinityChange(
                     table: TableID(.ip, "sluice"), map: Self.main, alive: Self.addresses(Self.everywhere),
+                    timeout: 100_000,
                     isNew: false, source: .init(map: Self.local, stays: false))
             ])
         // The remaining pool is that of this node.
@@ -85,6 +87,7 @@ struct AffinityChangeTests {
                 == [
                     AffinityChange(
                         table: TableID(.ip, "sluice"), map: Self.main, alive: Self.addresses(Self.here),
+                        timeout: 100_000,
                         isNew: false, source: .init(map: Self.local, stays: false))
                 ])
     }
@@ -108,6 +111,7 @@ struct AffinityChangeTests {
             turned == [
                 AffinityChange(
                     table: TableID(.ip, "sluice"), map: Self.main, alive: Self.addresses(Self.here),
+                    timeout: 100_000,
                     isNew: false, source: nil)
             ])
         #expect(
@@ -157,7 +161,7 @@ struct AffinityChangeTests {
 
     private static func change(isNew: Bool, hasSource: Bool = true) -> AffinityChange {
         AffinityChange(
-            table: TableID(.ip, "sluice"), map: main, alive: addresses(here), isNew: isNew,
+            table: TableID(.ip, "sluice"), map: main, alive: addresses(here), timeout: 100_000, isNew: isNew,
             source: hasSource ? .init(map: local, stays: false) : nil)
     }
 
@@ -188,6 +192,31 @@ struct AffinityChangeTests {
                 .flushSet(table, set: Self.main),
                 .addElements(table, set: Self.main, [entries[0], entries[2], others[1]]),
             ])
+    }
+
+    @Test(
+        "an entry that was refreshed since the timeout was raised, or lowered, is added with the one that holds"
+    )
+    func timeouts() {
+        let table = TableID(.ip, "sluice")
+        // What a packet refreshes keeps the timeout that it was made with, and gets the rule's time.
+        func entry(_ timeout: UInt64, _ left: UInt64) -> Element {
+            var entry = Self.entry(1, 1, left: left)
+            entry.timeout = timeout
+            return entry
+        }
+        for (before, after) in [
+            (entry(60_000, 90_000), entry(100_000, 90_000)),
+            (entry(600_000, 500_000), entry(100_000, 100_000)),
+        ] {
+            let added = Operation.addElements(table, set: Self.main, [after])
+            let change = Self.change(isNew: true)
+            #expect(change.operations([], from: [before], canDestroy: true) == [added])
+            let gone = Self.entry(2, 4)
+            #expect(
+                Self.change(isNew: false, hasSource: false).operations([before, gone], canDestroy: false)
+                    == [.flushSet(table, set: Self.main), added])
+        }
     }
 
     @Test("no more come over than the map has room for")

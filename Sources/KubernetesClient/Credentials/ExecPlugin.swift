@@ -135,9 +135,7 @@ struct ExecPlugin: Sendable, Equatable {
         var options = PlatformOptions()
         // A group of its own, so that what the plugin started ends with it.
         options.processGroupID = 0
-        options.teardownSequence = [
-            .send(signal: .terminate, toProcessGroup: true, allowedDurationToNextStep: .seconds(1))
-        ]
+        options.teardownSequence = []
         do {
             let result = try await Subprocess.run(
                 command.contains("/") ? .path(FilePath(command)) : .name(command),
@@ -145,11 +143,18 @@ struct ExecPlugin: Sendable, Equatable {
                 input: .none, output: .bytes(limit: Self.outputLimit), error: .sequence
             ) { execution in
                 // Whatever befalls these, the plugin counts by its output and its end.
-                do {
-                    for try await bytes in execution.standardError {
-                        bytes.withUnsafeBytes { complaints.add($0) }
-                    }
-                } catch {}
+                let group = execution.processIdentifier.value
+                await withTaskCancellationHandler {
+                    do {
+                        for try await bytes in execution.standardError {
+                            bytes.withUnsafeBytes { complaints.add($0) }
+                        }
+                    } catch {}
+                } onCancel: {
+                    // Not SIGTERM first: once the plugin itself has ended by that, nobody would see to a child that
+                    // didn't.
+                    _ = kill(-group, SIGKILL)
+                }
             }
             switch result.terminationStatus {
             case .exited(0): return .said(result.standardOutput)

@@ -28,6 +28,9 @@ struct FakeSet: Sendable {
         if element.timeout != nil || element.expiration != nil, !definition.flags.contains(.timeout) {
             throw Refusal(EINVAL)
         }
+        if let left = element.expiration, left > element.timeout ?? definition.timeout ?? .max {
+            throw Refusal(ERANGE)
+        }
         switch (definition.data, element.data) {
         case (nil, nil): break
         case (.value(let shape)?, .value(let value)?):
