@@ -114,7 +114,13 @@ struct Measure: AsyncParsableCommand {
         let namespace = try Namespace("changes")
         let node = try ProgrammedNode(cluster, in: namespace)
         for change in Change.allCases {
-            let count = change == .rollingStep ? ProgrammedNode.rolledPods : sampleCount
+            let count: Int
+            switch change {
+            case .rollingStep: count = ProgrammedNode.rolledPods
+            // Each reads all tables.
+            case .restart: count = min(sampleCount, 10)
+            default: count = sampleCount
+            }
             let samples = try node.samples(of: change, count: count) {
                 progress.show("\(label): \(change.rawValue)", $0, of: count)
             }
