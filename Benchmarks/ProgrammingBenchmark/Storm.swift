@@ -178,6 +178,8 @@ private final class ForceLog: Sendable {
     private struct State {
         var came: [IPAddress: UInt64] = [:]
         var left: [IPAddress: UInt64] = [:]
+        /// What came into each set: one that goes takes all along.
+        var members: [String: Set<IPAddress>] = [:]
         var transactions = 0
         var messages = 0
         var bytes = 0
@@ -187,16 +189,37 @@ private final class ForceLog: Sendable {
 
     func reset() { state.withLock { $0 = State() } }
 
-    func add(came: [IPAddress], left: [IPAddress], _ summary: CommitSummary) {
+    func add(_ operations: [NFTables.Operation], _ summary: CommitSummary) {
         let now = MonotonicTime.now()
         state.withLock { state in
-            // Some move from one slot to another in between.
-            for address in came where state.came[address] == nil { state.came[address] = now }
-            for address in left { state.left[address] = now }
+            for operation in operations {
+                switch operation {
+                case .addElements(_, let set, let elements):
+                    for address in elements.compactMap(Self.endpoint) {
+                        // Some move from one slot to another in between.
+                        if state.came[address] == nil { state.came[address] = now }
+                        state.members[set, default: []].insert(address)
+                    }
+                case .deleteElements(_, let set, let elements):
+                    for address in elements.compactMap(Self.endpoint) {
+                        state.left[address] = now
+                        state.members[set]?.remove(address)
+                    }
+                case .deleteSet(_, let set):
+                    for address in state.members.removeValue(forKey: set) ?? [] { state.left[address] = now }
+                default: break
+                }
+            }
             state.transactions += 1
             state.messages += summary.messages
             state.bytes += summary.bytes
         }
+    }
+
+    /// The address of the endpoint in a slot, or behind a port with only one.
+    private static func endpoint(_ element: Element) -> IPAddress? {
+        guard case .value(let value) = element.data else { return nil }
+        return IPAddress(bytes: value.bytes.prefix(4))
     }
 
     /// When it came first or left last, in nanoseconds of CLOCK_MONOTONIC.
@@ -215,24 +238,9 @@ private struct LoggingKernel: RuleKernel {
     let log: ForceLog
 
     func commit(_ operations: [NFTables.Operation]) throws(KernelError) -> CommitSummary {
-        var came: [IPAddress] = []
-        var left: [IPAddress] = []
-        for operation in operations {
-            switch operation {
-            case .addElements(_, _, let elements): came += elements.compactMap(Self.endpoint)
-            case .deleteElements(_, _, let elements): left += elements.compactMap(Self.endpoint)
-            default: break
-            }
-        }
         let summary = try connection.commit(operations)
-        log.add(came: came, left: left, summary)
+        log.add(operations, summary)
         return summary
-    }
-
-    /// The address of the endpoint in a slot, or behind a port with only one.
-    private static func endpoint(_ element: Element) -> IPAddress? {
-        guard case .value(let value) = element.data else { return nil }
-        return IPAddress(bytes: value.bytes.prefix(4))
     }
 
     func table(_ id: TableID) throws(KernelError) -> Table? { try connection.table(id) }
