@@ -345,7 +345,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "PacketBenchmarkTests",
-            dependencies: ["PacketBenchmark", "ClusterGenerator", "IPAddressing", "KubernetesAPI"],
+            dependencies: [
+                "BenchmarkSupport", "PacketBenchmark", "ClusterGenerator", "IPAddressing", "KubernetesAPI",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "TestNetworkTests", dependencies: ["TestNetwork", "IPAddressing"],

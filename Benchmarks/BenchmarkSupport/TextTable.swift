@@ -30,6 +30,7 @@ public enum TextTable {
 
     /// With so many digits behind the point.
     public static func decimal(_ value: Double, _ decimals: Int) -> String {
+        if value < 0 { return "-" + decimal(-value, decimals) }
         var scale = 1
         for _ in 0..<decimals { scale *= 10 }
         let whole = Int((value * Double(scale)).rounded())

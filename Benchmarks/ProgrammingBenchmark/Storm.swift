@@ -94,8 +94,9 @@ struct Storm {
             figures.delays.append(Double(time) / 1e9 - Double(put) / 1e9)
         }
         figures.seconds = Double(end - min(end, fed.times.first ?? end)) / 1e9
-        figures.user = spent.user - fed.user
-        figures.system = spent.system - fed.system
+        // How the kernel splits a thread's time in two, and a process's, isn't quite the same.
+        figures.user = max(0, spent.user - fed.user)
+        figures.system = max(0, spent.system - fed.system)
         (figures.transactions, figures.messages, figures.bytes) = log.totals
         ProcessHeap.giveBack()
         figures.growth = MemoryStatus.bytes("VmRSS:") - resident

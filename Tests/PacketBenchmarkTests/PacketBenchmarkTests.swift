@@ -1,3 +1,4 @@
+import BenchmarkSupport
 import ClusterGenerator
 import Glibc
 import IPAddressing
@@ -25,6 +26,14 @@ struct PacketBenchmarkTests {
         let spread = Spread((1...count).map(Double.init))
         #expect(spread.low == Double(low))
         #expect(spread.high == Double(high))
+    }
+
+    @Test("figures have as many digits as asked for, and a sign below zero")
+    func decimals() {
+        #expect(TextTable.decimal(1.005, 2) == "1.00")
+        #expect(TextTable.decimal(12.5, 0) == "13")
+        #expect(TextTable.decimal(-0.25, 1) == "-0.3")
+        #expect(TextTable.figures(0.0784) == "0.078")
     }
 
     @Test("nothing measured is nothing, not a crash")
