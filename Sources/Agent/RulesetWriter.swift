@@ -162,6 +162,17 @@ public final class RulesetWriter<Kernel: RuleKernel> {
         if let source = change.source, source.stays || !isInForce {
             others = try kernel.elements(of: source.map, in: change.table)
         }
-        return change.operations(entries, from: others, canDestroy: kernel.canDestroyElements)
+        var operations: [Operation] = []
+        // Where the kernel can't remove what may be gone, both stay: the map of the lower port is asked first.
+        if !others.isEmpty, kernel.canDestroyElements {
+            for sibling in change.siblings {
+                let entries = try kernel.elements(of: sibling, in: change.table)
+                if let removal = change.operation(onSibling: sibling, entries, from: others) {
+                    operations.append(removal)
+                }
+            }
+        }
+        return operations
+            + change.operations(entries, from: others, canDestroy: kernel.canDestroyElements)
     }
 }

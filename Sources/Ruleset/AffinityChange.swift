@@ -20,6 +20,9 @@ public struct AffinityChange: Sendable, Hashable {
     /// Whether the change of rules makes the map.
     public let isNew: Bool
     public let source: Source?
+    /// The other maps of the same pool that were there, for endpoints on other ports: one of them may still remember a
+    /// client that comes over, elsewhere.
+    public let siblings: [String]
 
     /// Whether an element of a map leads to an endpoint that is gone.
     public func isStale(_ element: Element) -> Bool {
@@ -41,6 +44,19 @@ public struct AffinityChange: Sendable, Hashable {
 
     /// Clients that may come, between the look into a map and the change, to one that is nearly full.
     static let reserve = 4096
+
+    /// The operation that makes a client who comes over nobody's in another map of the pool; nil where nobody is there.
+    ///
+    /// - Parameters:
+    ///   - entries: what the other map holds.
+    ///   - others: what the source holds.
+    public func operation(
+        onSibling sibling: String, _ entries: [Element], from others: [Element]
+    ) -> Operation? {
+        let coming = Set(others.lazy.filter { !isStale($0) }.map(\.key))
+        let removed = entries.filter { coming.contains($0.key) }
+        return removed.isEmpty ? nil : .destroyElements(table, set: sibling, removed)
+    }
 
     /// The operations that make the map what it is to be, in the transaction of the rules or behind it.
     ///

@@ -60,6 +60,13 @@ extension CompiledPort {
     fileprivate var hasOnePool: Bool { local == nil }
 }
 
+extension [AffinityMemory] {
+    /// The maps of the same pool for other ports.
+    fileprivate func siblings(of memory: AffinityMemory) -> [String] {
+        filter { $0.isMain == memory.isMain && $0.targetPort != memory.targetPort }.map(\.map)
+    }
+}
+
 extension AffinityChange {
     /// What a Service that changes asks of its affinity maps in one family.
     static func all(
@@ -86,7 +93,8 @@ extension AffinityChange {
                 result.append(
                     AffinityChange(
                         table: ObjectNames.tableID(family), map: memory.map, alive: memory.alive,
-                        timeout: memory.milliseconds, isNew: standing == nil, source: source))
+                        timeout: memory.milliseconds, isNew: standing == nil, source: source,
+                        siblings: memories.siblings(of: memory).filter { before[$0] != nil }))
             }
         }
         return result
@@ -119,7 +127,8 @@ extension AffinityChange {
                     ? Source(map: other, stays: memories.contains { $0.map == other }) : nil
                 let change = AffinityChange(
                     table: actual.id, map: memory.map, alive: memory.alive, timeout: memory.milliseconds,
-                    isNew: isNew, source: source)
+                    isNew: isNew, source: source,
+                    siblings: memories.siblings(of: memory).filter { actual.sets[$0] != nil })
                 let isLeaving = targets.contains {
                     $0.port == memory.targetPort && !memory.alive.contains($0.address)
                 }

@@ -96,10 +96,10 @@ struct ChangeCostTests {
         Self.expectCosts(
             [
                 Change("its Service comes without one", 10, service()),
-                Change("it comes", 4, service("203.0.0.10")),
-                Change("it becomes another", 6, service("203.0.0.11")),
-                Change("a second one comes", 4, service("203.0.0.11", "203.0.0.12")),
-                Change("both go", 4, service()),
+                Change("it comes", 5, service("203.0.0.10")),
+                Change("it becomes another", 8, service("203.0.0.11")),
+                Change("a second one comes", 5, service("203.0.0.11", "203.0.0.12")),
+                Change("both go", 5, service()),
                 Change("its Service goes", 9, removing: Self.key),
             ], after: [Self.slice])
     }
@@ -114,10 +114,10 @@ struct ChangeCostTests {
         Self.expectCosts(
             [
                 Change("its Service comes without one", 8, service()),
-                Change("it comes", 4, service("203.1.0.10")),
-                Change("it becomes another", 6, service("203.1.0.11")),
-                Change("a second one comes", 4, service("203.1.0.11", "203.1.0.12")),
-                Change("both go", 4, service()),
+                Change("it comes", 5, service("203.1.0.10")),
+                Change("it becomes another", 8, service("203.1.0.11")),
+                Change("a second one comes", 5, service("203.1.0.11", "203.1.0.12")),
+                Change("both go", 5, service()),
             ], after: [Self.slice])
     }
 
@@ -177,14 +177,14 @@ struct ChangeCostTests {
         }
         Self.expectCosts(
             [
-                Change("it begins", 12, service(60, .cluster)),
+                Change("it begins", 13, service(60, .cluster)),
                 Change("its timeout becomes another", 4, service(600, .cluster)),
-                Change("it ends", 10, service(nil, .cluster)),
+                Change("it ends", 11, service(nil, .cluster)),
             ], after: Self.web)
         Self.expectCosts(
             [
-                Change("it begins under Local policy", 19, service(60, .local)),
-                Change("it ends", 15, service(nil, .local)),
+                Change("it begins under Local policy", 20, service(60, .local)),
+                Change("it ends", 16, service(nil, .local)),
             ], after: [service(nil, .local), Self.slice])
     }
 
@@ -193,7 +193,7 @@ struct ChangeCostTests {
     @Test("endpoints are replaced, come, go, and come back")
     func endpoints() {
         let costs: [(Service.TrafficPolicy, [Int])] = [
-            (.cluster, [6, 8, 9, 12, 8]), (.local, [6, 13, 11, 18, 10]),
+            (.cluster, [6, 8, 10, 13, 8]), (.local, [6, 13, 12, 19, 10]),
         ]
         for (policy, costs) in costs {
             Self.expectCosts(
@@ -234,9 +234,9 @@ struct ChangeCostTests {
         let all = Ground.primaryAddresses + Ground.secondAddresses
         Self.expectCosts(
             [
-                Change("the Node's addresses become others", 6, .node(moved)),
-                Change("the host loses them", 4, hostAddresses: Ground.primaryAddresses),
-                Change("the host has them again", 4, hostAddresses: all),
+                Change("the Node's addresses become others", 14, .node(moved)),
+                Change("the host loses them", 8, hostAddresses: Ground.primaryAddresses),
+                Change("the host has them again", 8, hostAddresses: all),
                 Change("the host gets one that serves nothing", 0, hostAddresses: all + [ip("192.0.2.99")]),
             ], after: Self.web)
     }
@@ -249,8 +249,8 @@ struct ChangeCostTests {
         away.addresses = [ip("192.0.3.1"), ip("2001:db8::1")]
         Self.expectCosts(
             [
-                Change("it is still in it", 4, .node(moved)),
-                Change("it is not any more", 5, .node(away)),
+                Change("it is still in it", 8, .node(moved)),
+                Change("it is not any more", 7, .node(away)),
             ], after: [Self.service { $0.sourceRanges = [network("192.0.2.0/24")] }, Self.slice])
     }
 
@@ -275,8 +275,8 @@ struct ChangeCostTests {
         other.podCIDRs = Ground.podsElsewhere
         Self.expectCosts(
             [
-                Change("they go", 20, .node(without)), Change("they come", 22, .node(Ground.clusterNode)),
-                Change("they become others", 6, .node(other)),
+                Change("they go", 12, .node(without)), Change("they come", 14, .node(Ground.clusterNode)),
+                Change("they become others", 16, .node(other)),
             ], after: Self.web)
     }
 

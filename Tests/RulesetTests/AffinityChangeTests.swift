@@ -65,7 +65,7 @@ struct AffinityChangeTests {
                 AffinityChange(
                     table: TableID(.ip, "sluice"), map: Self.local, alive: Self.addresses(Self.here),
                     timeout: 100_000,
-                    isNew: true, source: .init(map: Self.main, stays: true))
+                    isNew: true, source: .init(map: Self.main, stays: true), siblings: [])
             ])
         #expect(
             Self.changes(Self.plan(internalPolicy: .local, external: nil), Self.plan(internalPolicy: .local))
@@ -79,7 +79,7 @@ struct AffinityChangeTests {
                 AffinityChange(
                     table: TableID(.ip, "sluice"), map: Self.main, alive: Self.addresses(Self.everywhere),
                     timeout: 100_000,
-                    isNew: false, source: .init(map: Self.local, stays: false))
+                    isNew: false, source: .init(map: Self.local, stays: false), siblings: [])
             ])
         // The remaining pool is that of this node.
         #expect(
@@ -88,7 +88,7 @@ struct AffinityChangeTests {
                     AffinityChange(
                         table: TableID(.ip, "sluice"), map: Self.main, alive: Self.addresses(Self.here),
                         timeout: 100_000,
-                        isNew: false, source: .init(map: Self.local, stays: false))
+                        isNew: false, source: .init(map: Self.local, stays: false), siblings: [])
                 ])
     }
 
@@ -112,7 +112,7 @@ struct AffinityChangeTests {
                 AffinityChange(
                     table: TableID(.ip, "sluice"), map: Self.main, alive: Self.addresses(Self.here),
                     timeout: 100_000,
-                    isNew: false, source: nil)
+                    isNew: false, source: nil, siblings: [])
             ])
         #expect(
             Self.changes(Self.plan(internalPolicy: .local, external: nil), Self.plan(external: nil)).isEmpty)
@@ -162,7 +162,7 @@ struct AffinityChangeTests {
     private static func change(isNew: Bool, hasSource: Bool = true) -> AffinityChange {
         AffinityChange(
             table: TableID(.ip, "sluice"), map: main, alive: addresses(here), timeout: 100_000, isNew: isNew,
-            source: hasSource ? .init(map: local, stays: false) : nil)
+            source: hasSource ? .init(map: local, stays: false) : nil, siblings: [])
     }
 
     @Test("entries come over as they are; those of other endpoints don't")
