@@ -62,7 +62,7 @@ struct Measure: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Seconds that loading one kind of rules may take; default 60, with --full 300.", valueName: "s"))
+            "Seconds that loading one kind of rules may take; default 15, with --full 300.", valueName: "s"))
     var loadLimit: Int?
 
     @OptionGroup var result: ResultOptions
@@ -136,7 +136,7 @@ struct Measure: ParsableCommand {
     private func arenas(
         _ opponents: [Opponent], _ cluster: MeasuredCluster, _ label: String, _ progress: ProgressLine
     ) throws -> (arenas: [Arena], loading: [LoadingReport]) {
-        let limit = loadLimit ?? (full ? 300 : 60)
+        let limit = loadLimit ?? (full ? 300 : 15)
         let loading = RuleLoading(cluster: cluster, limit: limit, kubeProxy: kubeProxy)
         var arenas: [Arena] = []
         var reports: [LoadingReport] = []

@@ -43,7 +43,7 @@ extension ClusterReport {
         ] {
             rows.append([name, TextTable.megabytes(value.median), TextTable.megabytes(value.p99), "", ""])
         }
-        let count = changes.map(\.seconds.count).max() ?? 0
+        let count = changes.first?.seconds.count ?? 0
         rows.append([
             "changes, \(count) each", "median", "p99", "messages", "bytes", "commit", "CPU", "kernel's CPU",
         ])
