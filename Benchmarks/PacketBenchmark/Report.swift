@@ -13,18 +13,25 @@ struct Report: Codable, MachineReadable {
         self.pace = pace
     }
 
-    /// Traffic that failed, in sentences.
+    /// Traffic that failed, and rules of Sluice that could not be loaded, in sentences.
     var failures: [String] {
-        sizes.flatMap { size in
-            size.results.filter { $0.failures > 0 }.map {
-                "\($0.opponent), \($0.traffic.rawValue), \($0.position.rawValue) of \(size.services) Services: "
-                    + "\($0.failures) failed, the first: \($0.lastFailure ?? "unknown")"
+        var lines: [String] = []
+        for size in sizes {
+            for load in size.loading where load.opponent == Opponent.sluice.name {
+                guard let reason = load.leftOut else { continue }
+                lines.append("Sluice's own rules for \(size.services) Services: \(reason)")
+            }
+            for result in size.results where result.failures > 0 {
+                let place = "\(result.position.rawValue) of \(size.services) Services"
+                let failure = "\(result.failures) failed, the first: \(result.lastFailure ?? "unknown")"
+                lines.append("\(result.opponent), \(result.traffic.rawValue), \(place): \(failure)")
             }
         }
-            + affinity.filter { $0.failures > 0 }.map {
-                "\($0.opponent), affinity over \($0.endpoints) endpoints: \($0.failures) failed, the first: "
-                    + ($0.lastFailure ?? "unknown")
-            }
+        for result in affinity where result.failures > 0 {
+            let failure = "\(result.failures) failed, the first: \(result.lastFailure ?? "unknown")"
+            lines.append("\(result.opponent), affinity over \(result.endpoints) endpoints: \(failure)")
+        }
+        return lines
     }
 }
 

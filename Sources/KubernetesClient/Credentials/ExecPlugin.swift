@@ -135,7 +135,9 @@ struct ExecPlugin: Sendable, Equatable {
         var options = PlatformOptions()
         // A group of its own, so that what the plugin started ends with it.
         options.processGroupID = 0
-        options.teardownSequence = []
+        options.teardownSequence = [
+            .send(signal: .kill, toProcessGroup: true, allowedDurationToNextStep: .zero)
+        ]
         do {
             let result = try await Subprocess.run(
                 command.contains("/") ? .path(FilePath(command)) : .name(command),
