@@ -20,10 +20,11 @@ struct RuleLoading {
     let limit: Int
     let kubeProxy: String?
 
-    /// - Returns: the seconds that it took; nil where there is nothing to load.
+    /// - Returns: the seconds that it took, without the making of a script; with Sluice's planning, and for kube-proxy with
+    ///   the start of its API server. Nil where there is nothing to load.
     func load(into arena: Arena) throws -> Double? {
         let node = arena.node
-        let began = ContinuousClock.now
+        var began = ContinuousClock.now
         switch arena.opponent {
         case .direct:
             return nil
@@ -35,12 +36,14 @@ struct RuleLoading {
         case .sluice:
             try loadSluice(into: arena)
         case .serviceChains:
-            try run(
-                ["nft", "-f", "-"],
-                ServiceChainRules(cluster: cluster, nodeAddress: arena.nodeAddress).text, node)
+            let script = ServiceChainRules(cluster: cluster, nodeAddress: arena.nodeAddress).text
+            began = .now
+            try run(["nft", "-f", "-"], script, node)
         case .iptables(let variant):
             let program = "iptables-\(variant.rawValue)-restore"
-            try run([program], IPTablesRules(cluster: cluster).text, node)
+            let script = IPTablesRules(cluster: cluster).text
+            began = .now
+            try run([program], script, node)
         case .kubeProxy(let mode):
             guard let kubeProxy else { throw RuleLoadingError(description: "no kube-proxy was given") }
             let proxy = KubeProxy(program: kubeProxy, mode: mode, cluster: cluster, limit: limit)

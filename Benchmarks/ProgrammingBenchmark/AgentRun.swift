@@ -28,7 +28,7 @@ final class AgentRun {
     private let agent = Process()
 
     /// A start may take so long.
-    private static let patience = 300.0
+    private static let patience = 120.0
     /// What the start has freed is given back, and connections have become quiet.
     private static let settling = 5.0
 
@@ -97,8 +97,8 @@ final class AgentRun {
         server.standardInput = serverInput
         server.standardOutput = serverOutput
         try namespace.run { try server.run() }
-        guard serverOutput.fileHandleForReading.nextLine() != nil else {
-            throw BenchmarkError("ClusterAPIServer ended before it served")
+        guard serverOutput.fileHandleForReading.nextLine(patience: Self.patience) != nil else {
+            throw BenchmarkError("ClusterAPIServer didn't serve")
         }
     }
 
@@ -133,7 +133,9 @@ final class AgentRun {
         defer { listener.stop() }
         var replaced: [Replacement] = []
         for number in 1...count {
-            guard let line = serverOutput.fileHandleForReading.nextLine() else { break }
+            guard let line = serverOutput.fileHandleForReading.nextLine(patience: Self.patience) else {
+                break
+            }
             replaced.append(try JSONDecoder().decode(Replacement.self, from: Data(line.utf8)))
             if number % 20 == 0 { step(number) }
         }
@@ -141,9 +143,12 @@ final class AgentRun {
         Thread.sleep(forTimeInterval: 0.5)
         let heard = listener.heard
         guard replaced.count == count, heard.count >= count else {
+            let log = (try? String(contentsOfFile: logPath, encoding: .utf8)) ?? ""
             throw BenchmarkError(
-                "\(replaced.count) of \(count) endpoints were replaced, \(heard.count) transactions heard"
-            )
+                """
+                \(replaced.count) of \(count) endpoints were replaced, \(heard.count) transactions heard
+                \(log.suffix(2000))
+                """)
         }
         return replaced.compactMap { replacement in
             heard.first { $0 > replacement.stored }.map {
@@ -226,10 +231,14 @@ struct ReadinessSocket: ~Copyable {
 }
 
 extension FileHandle {
-    /// The next line, without its end; nil at the end. A byte at a time: what follows is for the next call.
-    fileprivate func nextLine() -> String? {
+    /// The next line, without its end; nil at the end, or when nothing comes for so many seconds. A byte at a time: what
+    /// follows is for the next call.
+    fileprivate func nextLine(patience: Double) -> String? {
         var line: [UInt8] = []
-        while let byte = try? read(upToCount: 1), let first = byte.first {
+        var waiting = pollfd(fd: fileDescriptor, events: Int16(POLLIN), revents: 0)
+        while poll(&waiting, 1, Int32(patience * 1000)) > 0, let byte = try? read(upToCount: 1),
+            let first = byte.first
+        {
             if first == UInt8(ascii: "\n") { return String(decoding: line, as: UTF8.self) }
             line.append(first)
         }
