@@ -186,7 +186,8 @@ let package = Package(
         .executableTarget(
             name: "MicroBenchmark",
             dependencies: [
-                "BenchmarkSupport", "CAllocationCount", "ClusterGenerator", "WireBodies", "Agent", "Ruleset",
+                "BenchmarkSupport", "CAllocationCount", "HostProcess", "ClusterGenerator", "WireBodies",
+                "Agent", "Ruleset",
                 "ServiceModel", "NFTables", "NFTablesKernel", "KubernetesWire", "KubernetesAPI",
                 "IPAddressing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -194,7 +195,8 @@ let package = Package(
         .executableTarget(
             name: "DecodingBenchmark",
             dependencies: [
-                "WireBodies", "ClusterGenerator", "KubernetesWire", "ObjectReading", "KubernetesAPI",
+                "BenchmarkSupport", "WireBodies", "ClusterGenerator", "KubernetesWire", "ObjectReading",
+                "KubernetesAPI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Benchmarks/DecodingBenchmark", swiftSettings: strict),
         .target(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import BenchmarkSupport
 import ClusterGenerator
 import Foundation
 import Glibc
@@ -76,7 +77,7 @@ struct DecodingBenchmark: ParsableCommand {
     /// Reads a body in chunks, and keeps the objects.
     private func measureMemory(_ path: String, _ kind: ResourceKind, _ encoding: BodyEncoding) throws {
         let file = try FileHandle(forReadingFrom: URL(filePath: path))
-        let before = Memory.resident()
+        let before = MemoryStatus.bytes("VmRSS:")
         var held: [ClusterObject] = []
         var decoder = ListDecoder(kind, encoding, source: "https://127.0.0.1:6443")
         while let part = try file.read(upToCount: chunk), !part.isEmpty {
@@ -88,8 +89,8 @@ struct DecodingBenchmark: ParsableCommand {
         }
         _ = try decoder.finish()
         print(
-            "\(megabytes(Memory.resident() - before)) resident with all objects held,",
-            "\(megabytes(Memory.peak() - before)) at the peak")
+            "\(megabytes(MemoryStatus.bytes("VmRSS:") - before)) resident with all objects held,",
+            "\(megabytes(MemoryStatus.bytes("VmHWM:") - before)) at the peak")
         withExtendedLifetime(held) {}
     }
 
@@ -129,18 +130,5 @@ struct DecodingBenchmark: ParsableCommand {
         let clock = ContinuousClock()
         let time = try clock.measure(body)
         return Double(time.components.seconds) + Double(time.components.attoseconds) / 1e18
-    }
-}
-
-/// From proc(5).
-private enum Memory {
-    static func resident() -> Int { status("VmRSS") }
-    static func peak() -> Int { status("VmHWM") }
-
-    private static func status(_ name: String) -> Int {
-        let text = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-        let line = text.split(separator: "\n").first { $0.hasPrefix(name) }
-        return line.flatMap { $0.split(whereSeparator: \.isWhitespace).dropFirst().first }
-            .flatMap { Int($0) }.map { $0 << 10 } ?? 0
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BenchmarkSupport
 import Foundation
+import HostProcess
 
 /// What single steps of the agent take from the heap: figures that don't depend on how busy the machine is.
 @main
@@ -41,10 +42,7 @@ struct MicroBenchmark: ParsableCommand {
         let name = "SWIFT_DETERMINISTIC_HASHING"
         guard ProcessInfo.processInfo.environment[name] == nil else { return }
         setenv(name, "1", 1)
-        var words: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) }
-        words.append(nil)
-        execv("/proc/self/exe", words)
-        throw ValidationError("/proc/self/exe: \(String(cString: strerror(errno)))")
+        try Restart.now()
     }
 }
 

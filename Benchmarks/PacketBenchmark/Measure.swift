@@ -104,9 +104,7 @@ struct Measure: ParsableCommand {
     }
 
     func run() throws {
-        guard geteuid() == 0 else {
-            throw ValidationError("Network namespaces and nf_tables need root: run it with sudo.")
-        }
+        try requireRoot()
         if kubeApiserver != nil {
             tell("--kube-apiserver isn't run: kube-proxy is served by the benchmark's own API server")
         }

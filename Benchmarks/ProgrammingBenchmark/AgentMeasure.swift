@@ -42,9 +42,7 @@ struct AgentMeasure: ParsableCommand {
     }
 
     func run() throws {
-        guard geteuid() == 0 else {
-            throw ValidationError("Network namespaces and nf_tables need root: run it with sudo.")
-        }
+        try requireRoot()
         let programs = try directoryOfThisProgram()
         for name in ["sluice", "ClusterAPIServer"] {
             let path = programs.appending(path: name).path

@@ -1,3 +1,4 @@
+import BenchmarkSupport
 import ClusterGenerator
 import Foundation
 import TestNetwork
@@ -62,9 +63,8 @@ final class AgentRun {
             ready = socket.wait(seconds: 1)
             let isLate = Double(MonotonicTime.now() - began) / 1e9 > Self.patience
             guard ready != nil || (run.agent.isRunning && !isLate) else {
-                let log = (try? String(contentsOfFile: run.logPath, encoding: .utf8)) ?? ""
                 throw BenchmarkError(
-                    "sluice \(isLate ? "was not ready after \(Int(Self.patience)) s" : "ended"):\n\(log.suffix(2000))"
+                    "sluice \(isLate ? "was not ready after \(Int(Self.patience)) s" : "ended"):\n\(run.lastWords)"
                 )
             }
         }
@@ -103,6 +103,10 @@ final class AgentRun {
     }
 
     private var logPath: String { folder.appending(path: "sluice.log").path }
+    /// The end of its log, for who wants to know why.
+    private var lastWords: Substring {
+        ((try? String(contentsOfFile: logPath, encoding: .utf8)) ?? "").suffix(2000)
+    }
 
     private func startAgent(notifying socket: String, _ programs: URL) throws {
         agent.executableURL = programs.appending(path: "sluice")
@@ -143,11 +147,10 @@ final class AgentRun {
         Thread.sleep(forTimeInterval: 0.5)
         let heard = listener.heard
         guard replaced.count == count, heard.count >= count else {
-            let log = (try? String(contentsOfFile: logPath, encoding: .utf8)) ?? ""
             throw BenchmarkError(
                 """
                 \(replaced.count) of \(count) endpoints were replaced, \(heard.count) transactions heard
-                \(log.suffix(2000))
+                \(lastWords)
                 """)
         }
         return replaced.compactMap { replacement in
@@ -175,8 +178,9 @@ final class AgentRun {
         (try? String(contentsOfFile: "/proc/\(agent.processIdentifier)/\(file)", encoding: .utf8)) ?? ""
     }
 
-    /// A line of `/proc/<pid>/status`, in bytes.
-    private func status(_ key: String) -> Int { number(after: key, in: read("status")) << 10 }
+    private func status(_ key: String) -> Int {
+        MemoryStatus.bytes(key, of: "\(agent.processIdentifier)")
+    }
 
     private func number(after key: String, in text: String) -> Int {
         let line = text.split(separator: "\n").first { $0.hasPrefix(key) }

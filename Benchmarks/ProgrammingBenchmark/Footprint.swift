@@ -1,5 +1,6 @@
 import Agent
 import ArgumentParser
+import BenchmarkSupport
 import ClusterGenerator
 import Foundation
 import HostProcess
@@ -71,15 +72,5 @@ struct Footprint: ParsableCommand {
         let attributes = try FileManager.default.attributesOfItem(atPath: manifest)
         figures.manifestBytes = (attributes[.size] as? NSNumber)?.intValue ?? 0
         return figures
-    }
-}
-
-/// The memory of a process, as `/proc/<pid>/status` tells it.
-enum MemoryStatus {
-    /// A line, in bytes; 0 where there is none.
-    static func bytes(_ key: String, of process: String = "self") -> Int {
-        let lines = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
-        let line = lines.split(separator: "\n").first { $0.hasPrefix(key) }
-        return (line?.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }.first ?? 0) << 10
     }
 }

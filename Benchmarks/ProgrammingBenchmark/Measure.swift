@@ -65,9 +65,7 @@ struct Measure: AsyncParsableCommand {
     private static let stormRate = 1_000
 
     func run() async throws {
-        guard geteuid() == 0 else {
-            throw ValidationError("Network namespaces and nf_tables need root: run it with sudo.")
-        }
+        try requireRoot()
         let sizes = cluster.isEmpty ? (full ? ClusterSize.all : ClusterSize.quick) : cluster
         let progress = ProgressLine()
         var report = Report(machine: .here)

@@ -33,9 +33,6 @@ extension CompiledPort {
         ObjectNames.affinity(memoryName(isMain(pool) ? .cluster : .local), port: targetPort)
     }
 
-    /// Whether it has affinity maps.
-    var hasMemory: Bool { pools.contains { $0.affinityTimeout != nil } }
-
     /// All its affinity maps.
     var memories: [AffinityMemory] {
         pools.flatMap { pool -> [AffinityMemory] in

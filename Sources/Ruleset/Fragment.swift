@@ -58,12 +58,15 @@ struct Fragment {
             result.append(.clusterIP(address))
         }
         for port in service.ports where port.family == family {
-            for frontend in port.frontends where !port.pools.isEmpty {
+            let pools = port.pools
+            guard !pools.isEmpty else { continue }
+            let hasMemory = pools.contains { $0.affinityTimeout != nil }
+            for frontend in port.frontends {
                 guard let address = frontend.address else { continue }
                 if frontend.isExternal { result.append(.external(address)) }
-                if port.hasMemory { result.append(.affinity(address)) }
+                if hasMemory { result.append(.affinity(address)) }
             }
-            for pool in port.pools {
+            for pool in pools {
                 for member in pool.members where member.isHairpin {
                     result.append(.hairpin(member.target.address))
                 }
