@@ -205,6 +205,12 @@ struct TestClusterTests {
         #expect(process.wait() == 128 + SIGTERM)
     }
 
+    @Test("a process that doesn't end in time is killed")
+    func impatience() throws {
+        let process = try Namespace("slow").start(["sleep", "60"])
+        #expect(process.wait(atMost: .milliseconds(100)) == 128 + SIGKILL)
+    }
+
     @Test("a cluster is there in well under half a second")
     func setupTime() throws {
         let took = try ContinuousClock().measure { try TestCluster.with { _ in } }

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -63,4 +64,8 @@ int ctest_pipe(int ends[2]) {
 
 int ctest_accept(int listener, struct sockaddr *address, socklen_t *length) {
     return accept4(listener, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+int ctest_pidfd(pid_t pid) {
+    return (int)syscall(SYS_pidfd_open, pid, 0);
 }

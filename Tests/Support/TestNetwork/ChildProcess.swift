@@ -75,15 +75,39 @@ public final class ChildProcess: Sendable {
         status.withLock { if $0 == nil { kill(processID, signal) } }
     }
 
+    /// Longer than any command of a test takes.
+    public static let patience = Duration.seconds(180)
+
     /// Waits for the end; returns the exit status, or 128 + the signal that ended the process.
-    public func wait() -> Int32 {
-        // WNOWAIT leaves the process to be collected below, under the lock: until then its id stays its own
-        // and `send` cannot hit a stranger.
-        var info = siginfo_t()
-        while waitid(P_PID, id_t(processID), &info, WEXITED | WNOWAIT) != 0, errno == EINTR {}
+    ///
+    /// One that is still there after `patience` has failed: where it stands is told on standard error, and it is killed.
+    public func wait(atMost patience: Duration = patience) -> Int32 {
+        let deadline = ContinuousClock.now.advanced(by: patience)
+        // Whether it has ended is seen without collecting it: until then its id stays its own and `send` cannot hit a
+        // stranger.
+        if let handle = try? Descriptor(ctest_pidfd(processID), "pidfd_open"),
+            (try? handle.wait(for: POLLIN, until: deadline)) == false
+        {
+            tellWhereItStands(after: patience)
+            send(SIGKILL)
+        }
         while true {
             if let status = collect(options: 0) { return status }
         }
+    }
+
+    private func tellWhereItStands(after patience: Duration) {
+        let backtrace = ["gdb", "-p", "\(processID)", "-batch", "-ex", "thread apply all backtrace 30"]
+        let stacks = try? ChildProcess(["timeout", "60"] + backtrace)
+        _ = stacks?.wait()
+        let text = """
+            `\(arguments.joined(separator: " "))` has not ended in \(patience); it stands at:
+            \((try? stacks?.standardOutput) ?? "no debugger is here")
+            and has said:
+            \((try? standardError) ?? "")
+
+            """
+        _ = Array(text.utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 
     private func collect(options: Int32) -> Int32? {

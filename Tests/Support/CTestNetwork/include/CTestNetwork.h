@@ -23,3 +23,6 @@ int ctest_pipe(int ends[2]);
 /// The next connection, non-blocking and closing on exec, or -1 and errno. Closing on exec has to be set by
 /// the same call: another thread may be starting a process, which would keep the connection open.
 int ctest_accept(int listener, struct sockaddr *address, socklen_t *length);
+
+/// A descriptor that becomes readable when the process ends and closes on exec (pidfd_open(2)), or -1 and errno.
+int ctest_pidfd(pid_t pid);
