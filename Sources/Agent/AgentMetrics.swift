@@ -1,6 +1,7 @@
 import Conntrack
 import IPAddressing
 import KubernetesAPI
+import NFTablesKernel
 public import PrometheusMetrics
 import Ruleset
 public import StatusServers
@@ -157,6 +158,17 @@ extension AgentMetrics {
         // Those of one resource begin one after the other.
         let restarts = sluice.watchRestarts[resource]
         if watches.current > 1 { restarts.increment() }
+    }
+
+    /// Others have changed the tables.
+    func othersChanged(_ change: ForeignChange) {
+        sluice.foreignTransactions.increment()
+        for (kind, count) in change.kinds { sluice.foreignChanges[kind].increment(by: count) }
+    }
+
+    /// What others had changed was undone, with so many operations.
+    func undid(_ operations: Int) {
+        if operations > 0 { sluice.undone.increment(by: operations) }
     }
 
     /// A list or watch of a resource has failed and is tried again.

@@ -1,5 +1,6 @@
 public import HostNetwork
 public import KubernetesAPI
+public import NFTablesKernel
 public import StatusServers
 import Synchronization
 
@@ -17,8 +18,14 @@ public final class ChangeInbox: Sendable {
         public var hostAddresses: [HostAddress]?
         /// By EndpointSlice: when the oldest change that is in here happened, in nanoseconds since 1970.
         public var triggerTimes: [ClusterObject.Key: Int64] = [:]
+        /// What others have done to the tables.
+        public var foreign = ForeignChange()
+        /// It is time to see whether the tables are still as they should be.
+        public var isCheckDue = false
 
-        public var isEmpty: Bool { objects.isEmpty && problems.isEmpty && hostAddresses == nil }
+        public var isEmpty: Bool {
+            objects.isEmpty && problems.isEmpty && hostAddresses == nil && foreign.isEmpty && !isCheckDue
+        }
 
         public init() {}
 
@@ -85,6 +92,16 @@ public final class ChangeInbox: Sendable {
     /// - Parameter hostAddresses: all that the host has now.
     public func put(hostAddresses: [HostAddress]) {
         change { $0.changes.hostAddresses = hostAddresses }
+    }
+
+    /// - Parameter foreign: what others have done to the tables.
+    public func put(foreign: ForeignChange) {
+        change { $0.changes.foreign.formUnion(foreign) }
+    }
+
+    /// Asks for a look at whether the tables are still as they should be.
+    public func putCheck() {
+        change { $0.changes.isCheckDue = true }
     }
 
     /// Metrics and health are told within the lock: what they say of the inbox is what was so at one moment.

@@ -12,8 +12,11 @@ public struct CommitPacing: Sendable {
     static let longestPause = Duration.seconds(1)
     static let firstRetry = Duration.milliseconds(100)
     static let longestRetry = Duration.seconds(30)
+    /// Whoever waits for another program to end takes over soon after.
+    static let longestWait = Duration.seconds(2)
 
-    private var failures = 0
+    /// In a row.
+    private(set) var failures = 0
     private let minimumPause: Duration
 
     /// - Parameter minimumPause: how soon after a commit the next may begin, however short the one was
@@ -29,11 +32,15 @@ public struct CommitPacing: Sendable {
     }
 
     /// A commit, and the repair after it, failed.
-    /// - Parameter chance: 0 to 1, spreads the nodes of a cluster that fail together.
-    /// - Returns: how long to wait before trying again: twice as long each time, up to 30 s, less up to a quarter.
-    public mutating func failed(chance: Double) -> Duration {
-        failures = min(failures + 1, 16)
-        let wait = min(Self.firstRetry * (1 << (failures - 1)), Self.longestRetry)
+    /// - Parameters:
+    ///   - chance: 0 to 1, spreads the nodes of a cluster that fail together.
+    ///   - isOwned: whether the tables belong to another program, which is waited for.
+    /// - Returns: how long to wait before trying again: twice as long each time, up to 30 s (2 s where a program is waited
+    ///   for), less up to a quarter.
+    public mutating func failed(chance: Double, isOwned: Bool = false) -> Duration {
+        failures += 1
+        let longest = isOwned ? Self.longestWait : Self.longestRetry
+        let wait = min(Self.firstRetry * (1 << min(failures - 1, 15)), longest)
         return wait - wait * (chance / 4)
     }
 }

@@ -3,7 +3,7 @@ public import HealthChecks
 import IPAddressing
 public import KubernetesAPI
 public import Logging
-import NFTablesKernel
+public import NFTablesKernel
 import Ruleset
 import StatusServers
 
@@ -28,6 +28,10 @@ public final class NodeAgent<Kernel: RuleKernel> {
     private var isServing = false
     private let serving: @Sendable () -> Void
     private let found: @Sendable (ObjectProblem) -> Void
+    private let watch: (@escaping @Sendable (ForeignChange) -> Void) throws(KernelError) -> AnyObject?
+    /// Hears of what others do to the tables for as long as it is held.
+    private var watcher: AnyObject?
+    private var repairs = RepairPacing()
     private let clock = ContinuousClock()
     /// How many of the Services that a commit changes are logged by name.
     private static var namesLogged: Int { 10 }
@@ -39,13 +43,18 @@ public final class NodeAgent<Kernel: RuleKernel> {
     ///   - checksChanged: told what load balancers shall hear of this node, whenever that changes.
     ///   - serving: told once, when the first rules are in force.
     ///   - found: told of each problem with an object, once.
+    ///   - watch: begins to tell of what others do to the tables, until its result is let go; nil where nothing can.
     public init(
         settings: ProxySettings, kernel: Kernel, inbox: ChangeInbox, logger: Logger,
         inForce: @escaping @Sendable (UDPCleanup) -> Void = { _ in },
         checksChanged: @escaping @Sendable ([ObjectName: HealthCheckServers.Check]) -> Void = { _ in },
         serving: @escaping @Sendable () -> Void = {},
-        found: @escaping @Sendable (ObjectProblem) -> Void = { _ in }
+        found: @escaping @Sendable (ObjectProblem) -> Void = { _ in },
+        watch: @escaping (@escaping @Sendable (ForeignChange) -> Void) throws(KernelError) -> AnyObject? = {
+            _ in nil
+        }
     ) {
+        self.watch = watch
         self.serving = serving
         self.found = found
         self.checksChanged = checksChanged
@@ -75,9 +84,11 @@ public final class NodeAgent<Kernel: RuleKernel> {
 
     /// Follows the inbox until its signals end or the task is cancelled. The rules stay.
     public func run() async {
+        watchOthers()
         for await _ in inbox.signals {
             if Task.isCancelled { return }
             apply(inbox.take())
+            doubtWhatOthersChanged()
             let began = clock.now
             do throws(KernelError) {
                 let isWritten = try commit(began: began)
@@ -86,8 +97,12 @@ public final class NodeAgent<Kernel: RuleKernel> {
                 let pause = pacing.succeeded(took: clock.now - began)
                 try? await Task.sleep(for: pause, clock: clock)
             } catch {
-                let pause = pacing.failed(chance: Double.random(in: 0...1))
-                logger.error(
+                let isOwned = if case .owned = error { true } else { false }
+                let pause = pacing.failed(chance: Double.random(in: 0...1), isOwned: isOwned)
+                // What goes on for long is told less and less often.
+                let isTold = pacing.failures & (pacing.failures - 1) == 0
+                logger.log(
+                    level: isTold ? .error : .debug,
                     "not in force, the rules from before stay; trying again in \(pause.milliseconds) ms",
                     metadata: ["error": "\(error)"])
                 try? await Task.sleep(for: pause, clock: clock)
@@ -96,7 +111,54 @@ public final class NodeAgent<Kernel: RuleKernel> {
         }
     }
 
+    /// The first rules are in force by now: the kernel needn't tell of each of their elements.
+    private func watchOthers() {
+        do throws(KernelError) {
+            watcher = try watch { [inbox] in inbox.put(foreign: $0) }
+        } catch {
+            logger.warning(
+                "what others do to the tables is noticed with a delay", metadata: ["error": "\(error)"])
+        }
+        guard watcher != nil, writer.haveOthersCommitted() else { return }
+        // Between the comparison and this, somebody may have changed what is compared.
+        writer.doubt()
+        inbox.wake()
+    }
+
+    private func doubtWhatOthersChanged() {
+        guard let change = repairs.pending else { return }
+        switch repairs.next(at: clock.now) {
+        case .now:
+            if change.isWhole { writer.doubt() } else { writer.doubt(change.parts) }
+        case .after(let pause):
+            logger.warning(
+                "others keep changing the tables: put right again in \(pause.milliseconds) ms, and no more often"
+            )
+            Task { [inbox] in
+                try? await Task.sleep(for: pause)
+                inbox.wake()
+            }
+        case .waiting: break
+        }
+    }
+
+    private func take(_ change: ForeignChange) {
+        guard !change.isEmpty else { return }
+        repairs.add(change)
+        inbox.metrics.othersChanged(change)
+        logger.warning(
+            change.count == 0
+                ? "what others did to the tables was more than could be told: all is compared"
+                : "somebody else changed the tables: putting them right",
+            metadata: [
+                "by": "\(change.author?.description ?? "unknown")", "changes": "\(change.count)",
+                "such as": "\(change.examples.joined(separator: ", "))",
+            ])
+    }
+
     private func apply(_ changes: consuming ChangeInbox.Changes) {
+        take(changes.foreign)
+        if changes.isCheckDue, writer.haveOthersCommitted() { writer.doubt() }
         for problem in changes.problems { logger.warning("\(problem)") }
         planner.apply(changes.objects)
         latency.add(changes.triggerTimes, of: changes.objects)
@@ -122,6 +184,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
                 isServing = true
                 serving()
             }
+            inbox.metrics.undid(report.undone)
             return report.messages > 0 || report.compared
         } catch {
             inbox.metrics.failed(took: clock.now - began)
@@ -171,7 +234,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
         let report = try writer.write(environment: planned.environment)
         if let all = checks.inForce() { checksChanged(all) }
         // Where rules were gone, flows went past them.
-        let wasRepaired = report.compared && report.operations > 0
+        let wasRepaired = (report.compared && report.operations > 0) || report.undone > 0
         if isFlowChangeUntold || wasRepaired {
             inForce(flows.cleanup)
             isFlowChangeUntold = false
@@ -188,8 +251,8 @@ public final class NodeAgent<Kernel: RuleKernel> {
         guard report.messages > 0 || report.compared else { return report }
         // Commits that follow a change are everyday; the first, and those that compare, tell where things stand.
         logger.log(
-            level: report.compared ? .info : .debug,
-            report.messages > 0 ? "in force" : "in force: nothing to change",
+            level: report.compared || report.undone > 0 ? .info : .debug,
+            report.operations > report.takenOver ? "in force" : "in force: nothing to change",
             metadata: [
                 "services": "\(planned.count)", "messages": "\(report.messages)",
                 "bytes": "\(report.bytes)",

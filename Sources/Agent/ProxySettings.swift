@@ -29,12 +29,15 @@ public struct ProxySettings: Sendable, Equatable {
     public var masqueradeBit: Int
     /// How soon after a commit the next may begin, at the least.
     public var minSyncPeriod: Duration
+    /// Whether the tables belong to this process alone, where the kernel can do that.
+    public var ownsTables: Bool
 
     public init(
         nodeName: String, localMode: LocalMode? = nil, masqueradeAll: Bool = false,
         nodePortAddresses: NodePortAddresses = .primary, primaryAddress: IPAddress? = nil,
-        masqueradeBit: Int = 14, minSyncPeriod: Duration = .zero
+        masqueradeBit: Int = 14, minSyncPeriod: Duration = .zero, ownsTables: Bool = false
     ) {
+        self.ownsTables = ownsTables
         precondition((0...31).contains(masqueradeBit), "a packet mark has 32 bits")
         self.primaryAddress = primaryAddress
         self.masqueradeBit = masqueradeBit

@@ -10,12 +10,47 @@ public protocol RuleKernel {
     func table(_ id: TableID) throws(KernelError) -> Table?
     /// See `Connection.elements`.
     func elements(of set: String, in table: TableID) throws(KernelError) -> [Element]
+    /// See `Connection.table(_:only:)`.
+    func table(_ id: TableID, only scope: TableScope) throws(KernelError) -> Table?
+    /// See `Connection.generation`; nil where transactions aren't counted.
+    func currentGeneration() throws(KernelError) -> UInt32?
     /// Whether it knows `destroy element` (Linux 6.3).
     var canDestroyElements: Bool { get }
+    /// Whether a table can belong to one program and outlive it (Linux 6.9).
+    var canOwnTables: Bool { get }
+    /// See `Connection.portID`.
+    var portID: UInt32 { get }
+    /// The port that a table belongs to; nil for nobody's, or where there is none.
+    func owner(of table: TableID) throws(KernelError) -> UInt32?
+    /// In words, who is behind the port that a table belongs to.
+    func owner(behind port: UInt32) -> String
+}
+
+extension RuleKernel {
+    public func table(_ id: TableID, only scope: TableScope) throws(KernelError) -> Table? {
+        try table(id)?.limited(to: scope)
+    }
+    public func currentGeneration() throws(KernelError) -> UInt32? { nil }
+    public var canOwnTables: Bool { false }
+    public var portID: UInt32 { 0 }
+    public func owner(of table: TableID) throws(KernelError) -> UInt32? { nil }
+    public func owner(behind port: UInt32) -> String { "netlink port \(port)" }
+
+    /// Throws where a table belongs to another program that runs.
+    func checkOwner(of table: TableID) throws(KernelError) {
+        guard let owner = try owner(of: table), owner != portID else { return }
+        throw .owned(object: "table \(table)", by: self.owner(behind: owner))
+    }
 }
 
 extension Connection: RuleKernel {
+    public func currentGeneration() throws(KernelError) -> UInt32? { try generation() }
     public var canDestroyElements: Bool { KernelRelease.running >= KernelRelease(6, 3) }
+    public var canOwnTables: Bool { KernelRelease.running >= KernelRelease(6, 9) }
+    public func owner(of table: TableID) throws(KernelError) -> UInt32? {
+        try self.table(table, only: TableScope())?.owner
+    }
+    public func owner(behind port: UInt32) -> String { NetlinkPeer.description(ofPort: port) }
 }
 
 /// The release of a kernel (`uname -r`), as far as it says what the kernel can do.

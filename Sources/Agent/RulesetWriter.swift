@@ -1,6 +1,6 @@
 package import IPAddressing
 public import KubernetesAPI
-package import NFTables
+public import NFTables
 public import NFTablesKernel
 public import Ruleset
 public import ServiceModel
@@ -20,6 +20,10 @@ public struct WriteReport: Sendable, Equatable {
     public var compared = false
     /// A transaction was refused or lost, and the kernel was put right afterwards.
     public var repairedAfter: KernelError?
+    /// Operations that took tables over as they were from a program that has ended.
+    public var takenOver = 0
+    /// Operations that undid what others had done.
+    public var undone = 0
 }
 
 /// Brings the kernel to what plans of Services ask for: the one writer of Sluice's tables.
@@ -31,7 +35,14 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     private var compiler: RulesetCompiler
     private let kernel: Kernel
     private var isInDoubt = true
+    /// Parts that others have changed, beside which all is as it should be.
+    private var doubtfulParts: [TableID: TableScope] = [:]
     private var isFirst = true
+    /// The kernel's count of transactions when all was compared, or since found to be without those of others; nil
+    /// where it isn't known.
+    private var baseGeneration: UInt32?
+    /// Own transactions since.
+    private var ownTransactions: UInt32 = 0
     /// Plans that came before the kernel's tables could be read.
     private var pending: [ObjectName: ServicePlan?] = [:]
     /// What writes that failed found: a plan is compiled once, whatever becomes of its commit.
@@ -42,7 +53,27 @@ public final class RulesetWriter<Kernel: RuleKernel> {
 
     public init(settings: ProxySettings, kernel: Kernel) {
         compiler = RulesetCompiler(nodeName: settings.nodeName, settings: settings.ruleset)
+        if settings.ownsTables, kernel.canOwnTables { compiler.tableFlags = .owned }
         self.kernel = kernel
+    }
+
+    /// What the kernel holds is to be read and compared at the next `write`.
+    public func doubt() { isInDoubt = true }
+
+    /// Some of it is.
+    public func doubt(_ parts: [TableID: TableScope]) {
+        for (table, scope) in parts { doubtfulParts[table, default: TableScope()].formUnion(scope) }
+    }
+
+    /// Whether there were transactions that this writer knows nothing of, since all was compared or since this was
+    /// asked last; true where the kernel doesn't say.
+    public func haveOthersCommitted() -> Bool {
+        guard let base = baseGeneration, let now = (try? kernel.currentGeneration()) ?? nil else {
+            return true
+        }
+        guard now == base &+ ownTransactions else { return true }
+        (baseGeneration, ownTransactions) = (now, 0)
+        return false
     }
 
     /// Takes new plans (nil: nothing to serve any more) for the next `write`.
@@ -64,9 +95,11 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     ///   without plans, tries to put all of it in force.
     public func write(environment: NodeEnvironment) throws(KernelError) -> WriteReport {
         var report = WriteReport()
+        repairParts(&report)
         // The slots that pools have in the kernel must be known before any are given out.
         var actual: [AddressFamily: Table]?
         if isFirst {
+            countAnew()
             actual = try readTables()
             compiler.adopt(actual ?? [:])
         }
@@ -93,10 +126,53 @@ public final class RulesetWriter<Kernel: RuleKernel> {
         }
         report.compared = true
         let tables: [AddressFamily: Table]
-        if let actual { tables = actual } else { tables = try readTables() }
-        try commit(compiler.repair(tables), &report)
+        if let actual {
+            tables = actual
+        } else {
+            countAnew()
+            tables = try readTables()
+        }
+        let repair = compiler.repair(tables)
+        try commit(repair, &report)
+        report.takenOver = repair.operations.count { operation in
+            if case .addTable(let id, _, _) = operation {
+                tables.values.contains { $0.id == id }
+            } else {
+                false
+            }
+        }
         isInDoubt = false
         return told(report)
+    }
+
+    private func countAnew() {
+        baseGeneration = (try? kernel.currentGeneration()) ?? nil
+        ownTransactions = 0
+    }
+
+    /// Puts parts right that others have changed, before anything new comes. Where that doesn't do, all is compared.
+    private func repairParts(_ report: inout WriteReport) {
+        guard !doubtfulParts.isEmpty else { return }
+        defer { doubtfulParts = [:] }
+        guard !isInDoubt else { return }
+        do throws(KernelError) {
+            var parts: [AddressFamily: (scope: TableScope, table: Table?)] = [:]
+            for family in AddressFamily.allCases {
+                let id = ObjectNames.tableID(family)
+                guard let scope = doubtfulParts[id] else { continue }
+                try kernel.checkOwner(of: id)
+                parts[family] = (scope, try kernel.table(id, only: scope))
+            }
+            guard let operations = compiler.repair(parts: parts) else {
+                isInDoubt = true
+                return
+            }
+            try commit(operations, &report)
+            report.undone += operations.count
+        } catch {
+            isInDoubt = true
+            report.repairedAfter = error
+        }
     }
 
     /// The plans are handed on, not kept: what is compiled holds the same endpoints in another order.
@@ -121,6 +197,8 @@ public final class RulesetWriter<Kernel: RuleKernel> {
 
     private func readTables() throws(KernelError) -> [AddressFamily: Table] {
         var result: [AddressFamily: Table] = [:]
+        // First, since reading may take long.
+        for id in ObjectNames.tables { try kernel.checkOwner(of: id) }
         for family in AddressFamily.allCases {
             if let table = try kernel.table(ObjectNames.tableID(family)) { result[family] = table }
         }
@@ -145,6 +223,7 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     private func commit(_ operations: [Operation], _ report: inout WriteReport) throws(KernelError) {
         guard !operations.isEmpty else { return }
         let summary = try kernel.commit(operations)
+        ownTransactions &+= 1
         report.operations += operations.count
         report.messages += summary.messages
         report.bytes += summary.bytes
@@ -156,6 +235,7 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     private func operations(
         _ change: AffinityChange, isInForce: Bool
     ) throws(KernelError) -> [Operation] {
+        let change = isInForce ? change.inForce : change
         let entries =
             change.isNew && !isInForce ? [] : try kernel.elements(of: change.map, in: change.table)
         var others: [Element] = []

@@ -10,6 +10,9 @@ struct SluiceMetrics: Sendable {
     let commitsFailed: Counter
     let comparisons: Counter
     let repairs: Counter
+    let foreignChanges: InstrumentVector<Counter>
+    let foreignTransactions: Counter
+    let undone: Counter
     let pools: ByFamily<Gauge>
     let slotsUsed: ByFamily<Gauge>
     let slotRegions: ByFamily<Gauge>
@@ -52,6 +55,14 @@ struct SluiceMetrics: Sendable {
             "sluice_table_comparisons_total", "Commits for which the kernel's tables were read and compared.")
         repairs = registry.counter(
             "sluice_table_repairs_total", "Commits that put the tables right after a failed transaction.")
+        foreignChanges = registry.counters(
+            "sluice_foreign_changes_total", "Changes that others made in the tables, by what they changed.",
+            by: "object")
+        foreignTransactions = registry.counter(
+            "sluice_foreign_transactions_total", "Times that others were noticed to have changed the tables.")
+        undone = registry.counter(
+            "sluice_foreign_changes_undone_total",
+            "Operations, of parts compared at once, that undid what others had changed.")
 
         pools = ByFamily(registry.gauges("sluice_pools", "Pools of endpoints.", by: "ip_family"))
         slotsUsed = ByFamily(

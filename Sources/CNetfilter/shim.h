@@ -6,6 +6,7 @@
 #include <sys/eventfd.h> // not in Swift's Glibc
 #include <sys/socket.h>
 #include <netinet/in.h>
+#include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/netfilter.h>

@@ -1,6 +1,8 @@
 /// One change inside a transaction, named as in nft's grammar.
 public enum Operation: Sendable, Hashable {
-    case addTable(TableID, comment: String?)
+    /// One that is there with the same flags stays as it is. With `TableFlags.owned`, one that an ended owner left is taken
+    /// over.
+    case addTable(TableID, comment: String?, flags: TableFlags = [])
     /// Fails when the table isn't there.
     case deleteTable(TableID)
     /// Adds the chain without its rules.
@@ -25,7 +27,7 @@ public enum Operation: Sendable, Hashable {
 
     public var table: TableID {
         switch self {
-        case .addTable(let table, _), .deleteTable(let table), .addChain(let table, _),
+        case .addTable(let table, _, _), .deleteTable(let table), .addChain(let table, _),
             .deleteChain(let table, _), .flushChain(let table, _), .addRule(let table, _, _),
             .deleteRule(let table, _, _), .addSet(let table, _), .deleteSet(let table, _),
             .flushSet(let table, _), .addElements(let table, _, _), .deleteElements(let table, _, _),
@@ -39,7 +41,7 @@ extension Operation: CustomStringConvertible {
     /// Operation and object, for error messages: `add element ip sluice services (3 elements)`.
     public var description: String {
         switch self {
-        case .addTable(let table, _): "add table \(table)"
+        case .addTable(let table, _, _): "add table \(table)"
         case .deleteTable(let table): "delete table \(table)"
         case .addChain(let table, let chain): "add chain \(table) \(chain.name)"
         case .deleteChain(let table, let chain): "delete chain \(table) \(chain)"

@@ -158,23 +158,70 @@ public struct Element: Sendable, Hashable {
     }
 }
 
+/// `NFT_TABLE_F_*` (linux/netfilter/nf_tables.h).
+public struct TableFlags: OptionSet, Sendable, Hashable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// Its chains are not asked.
+    public static let dormant = TableFlags(rawValue: 0x1)
+    /// It belongs to the netlink socket that made it: no other can change it (Linux 5.12).
+    public static let owner = TableFlags(rawValue: 0x2)
+    /// It stays when its owner ends, and another can take it over (Linux 6.9).
+    public static let persist = TableFlags(rawValue: 0x4)
+
+    /// An owner without this would take the table along when it ends.
+    public static let owned: TableFlags = [.owner, .persist]
+}
+
+/// A part of a table: some of its sets with their elements, and some of its chains with their rules.
+public struct TableScope: Sendable, Hashable {
+    public var sets: Set<String>
+    public var chains: Set<String>
+
+    public init(sets: Set<String> = [], chains: Set<String> = []) {
+        self.sets = sets
+        self.chains = chains
+    }
+
+    public mutating func formUnion(_ other: TableScope) {
+        sets.formUnion(other.sets)
+        chains.formUnion(other.chains)
+    }
+}
+
 /// A whole table as a value: what a dry run prints, what a dump reads, what a simulator runs.
 public struct Table: Sendable, Equatable {
     public var id: TableID
     public var comment: String?
-    /// `NFT_TABLE_F_*` as the kernel tells them.
-    public var flags: UInt32
+    /// As the kernel tells them.
+    public var flags: TableFlags
+    /// The netlink port of the socket that the table belongs to; nil for nobody's.
+    public var owner: UInt32?
+    /// What is in it beside sets and chains: stateful objects and flowtables, each by kind and name.
+    public var others: [String] = []
     public var sets: [String: NamedSet]
     /// The elements of each set, by the set's name.
     public var elements: [String: [Element]]
     public var chains: [String: Chain]
 
-    public init(_ id: TableID, comment: String? = nil, flags: UInt32 = 0) {
+    public init(_ id: TableID, comment: String? = nil, flags: TableFlags = []) {
         self.id = id
         self.comment = comment
         self.flags = flags
         sets = [:]
         elements = [:]
         chains = [:]
+    }
+}
+
+extension Table {
+    /// The part of it that is in the scope.
+    public func limited(to scope: TableScope) -> Table {
+        var part = self
+        part.sets = sets.filter { scope.sets.contains($0.key) }
+        part.elements = elements.filter { scope.sets.contains($0.key) }
+        part.chains = chains.filter { scope.chains.contains($0.key) }
+        return part
     }
 }

@@ -55,10 +55,10 @@ package final class BatchEncoder {
     package func append(_ operation: Operation) throws(KernelError) {
         defer { current += 1 }
         switch operation {
-        case .addTable(let id, let comment):
-            appendTable(NFT_MSG_NEWTABLE, id, comment: comment, flags: NLM_F_CREATE)
+        case .addTable(let id, let comment, let flags):
+            appendTable(NFT_MSG_NEWTABLE, id, comment: comment, tableFlags: flags, flags: NLM_F_CREATE)
         case .deleteTable(let id):
-            appendTable(NFT_MSG_DELTABLE, id, comment: nil, flags: 0)
+            appendTable(NFT_MSG_DELTABLE, id, comment: nil, tableFlags: nil, flags: 0)
         case .addChain(let table, let chain):
             appendChain(table, chain)
         case .deleteChain(let table, let name):
@@ -106,12 +106,16 @@ package final class BatchEncoder {
 
     // MARK: Tables and chains
 
-    private func appendTable(_ type: nf_tables_msg_types, _ id: TableID, comment: String?, flags: Int32) {
+    private func appendTable(
+        _ type: nf_tables_msg_types, _ id: TableID, comment: String?, tableFlags: TableFlags?, flags: Int32
+    ) {
         let header = begin(type, id, flags: flags)
         guard let table = nftnl_table_alloc() else { preconditionFailure("out of memory") }
         defer { nftnl_table_free(table) }
         nftnl_table_set_str(table, UInt16(NFTNL_TABLE_NAME.rawValue), id.name)
-        if type == NFT_MSG_NEWTABLE { nftnl_table_set_u32(table, UInt16(NFTNL_TABLE_FLAGS.rawValue), 0) }
+        if let tableFlags {
+            nftnl_table_set_u32(table, UInt16(NFTNL_TABLE_FLAGS.rawValue), tableFlags.rawValue)
+        }
         if let comment {
             var userdata = Userdata()
             userdata.append(type: UInt8(NFTNL_UDATA_TABLE_COMMENT.rawValue), comment: comment)

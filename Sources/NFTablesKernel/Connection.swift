@@ -30,6 +30,10 @@ public final class Connection {
         socket = try NetlinkSocket()
     }
 
+    /// The number by which the kernel knows who commits: the owner of the tables that are made with
+    /// `TableFlags.owner`.
+    public var portID: UInt32 { socket.portID }
+
     // MARK: Writing
 
     /// Carries out the operations in order as one transaction: all of them are in force when this returns, or none.

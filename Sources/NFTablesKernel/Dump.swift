@@ -37,13 +37,36 @@ extension Connection {
     /// What is read belongs to one moment: when somebody commits meanwhile, it is read again.
     ///
     /// - Throws: `KernelError.unstable` when that happened ten times in a row.
-    public func table(_ id: TableID) throws(KernelError) -> Table? {
+    public func table(_ id: TableID) throws(KernelError) -> Table? { try read(id, only: nil) }
+
+    /// Reads a part of a table as `table` reads all of it: what of the scope isn't there is not in the result.
+    public func table(_ id: TableID, only scope: TableScope) throws(KernelError) -> Table? {
+        // One question for each object; for very many, one for all is less.
+        guard scope.sets.count + scope.chains.count <= Self.scopeLimit else {
+            return try table(id)?.limited(to: scope)
+        }
+        return try read(id, only: scope)
+    }
+
+    private static var scopeLimit: Int { 128 }
+
+    private func read(_ id: TableID, only scope: TableScope?) throws(KernelError) -> Table? {
         for _ in 0..<Self.dumpAttempts {
             let before = try generation()
             guard var table = try readTable(id) else { return nil }
-            var isConsistent = try readSets(into: &table)
-            isConsistent = try readChains(into: &table) && isConsistent
-            isConsistent = try readRules(into: &table) && isConsistent
+            var isConsistent = true
+            if let scope {
+                for name in scope.sets { try readSet(name, into: &table) }
+                for name in scope.chains { try readChain(name, into: &table) }
+                for name in table.chains.keys {
+                    isConsistent = try readRules(of: name, into: &table) && isConsistent
+                }
+            } else {
+                isConsistent = try readSets(into: &table)
+                isConsistent = try readChains(into: &table) && isConsistent
+                isConsistent = try readRules(of: nil, into: &table) && isConsistent
+                isConsistent = try readOthers(into: &table) && isConsistent
+            }
             for set in table.sets.values.sorted(by: { $0.name < $1.name }) {
                 // A set may be gone by now; then the generation says so too.
                 do throws(KernelError) {
@@ -103,10 +126,15 @@ extension Connection {
         else { return nil }
         var length: UInt32 = 0
         let data = nftnl_table_get_data(raw, UInt16(NFTNL_TABLE_USERDATA.rawValue), &length)
-        return Table(
+        var table = Table(
             TableID(family, String(cString: name)),
             comment: comment(data, length, UInt8(NFTNL_UDATA_TABLE_COMMENT.rawValue)),
-            flags: nftnl_table_get_u32(raw, UInt16(NFTNL_TABLE_FLAGS.rawValue)))
+            flags: TableFlags(
+                rawValue: nftnl_table_get_u32(raw, UInt16(NFTNL_TABLE_FLAGS.rawValue))))
+        if nftnl_table_is_set(raw, UInt16(NFTNL_TABLE_OWNER.rawValue)) {
+            table.owner = nftnl_table_get_u32(raw, UInt16(NFTNL_TABLE_OWNER.rawValue))
+        }
+        return table
     }
 
     private static func userdata(_ pointer: UnsafeRawPointer?, _ length: UInt32) -> Userdata? {
@@ -124,45 +152,74 @@ extension Connection {
         let isConsistent = try request(
             NFT_MSG_GETCHAIN, family: id.family, flags: NLM_F_DUMP, object: "chains of table \(id)"
         ) { message in
-            guard let raw = nftnl_chain_alloc() else { return }
-            defer { nftnl_chain_free(raw) }
-            guard nftnl_chain_nlmsg_parse(message.header, raw) >= 0,
-                let tableName = nftnl_chain_get_str(raw, UInt16(NFTNL_CHAIN_TABLE.rawValue)),
-                id.name == String(cString: tableName),
-                let name = nftnl_chain_get_str(raw, UInt16(NFTNL_CHAIN_NAME.rawValue)).map({
-                    String(cString: $0)
-                })
-            else { return }
-            var base: BaseChain?
-            if let type = nftnl_chain_get_str(raw, UInt16(NFTNL_CHAIN_TYPE.rawValue)).map({
-                String(cString: $0)
-            }),
-                let kind = BaseChain.Kind(rawValue: type),
-                let hook = BaseChain.Hook(
-                    rawValue: nftnl_chain_get_u32(raw, UInt16(NFTNL_CHAIN_HOOKNUM.rawValue))),
-                let policy = BaseChain.Policy(
-                    rawValue: nftnl_chain_get_u32(raw, UInt16(NFTNL_CHAIN_POLICY.rawValue)))
-            {
-                base = BaseChain(
-                    kind, hook: hook, priority: nftnl_chain_get_s32(raw, UInt16(NFTNL_CHAIN_PRIO.rawValue)),
-                    policy: policy)
-            }
-            var length: UInt32 = 0
-            let data = nftnl_chain_get_data(raw, UInt16(NFTNL_CHAIN_USERDATA.rawValue), &length)
-            chains[name] = Chain(
-                name, base: base,
-                comment: Self.comment(data, length, UInt8(NFTNL_UDATA_CHAIN_COMMENT.rawValue)))
+            if let chain = Self.parseChain(message, of: id) { chains[chain.name] = chain }
         }
         table.chains = chains
         return isConsistent
     }
 
-    private func readRules(into table: inout Table) throws(KernelError) -> Bool {
+    private func readChain(_ name: String, into table: inout Table) throws(KernelError) {
+        let id = table.id
+        var chain: Chain?
+        try readIfPresent(
+            NFT_MSG_GETCHAIN, family: id.family, object: "chain \(id) \(name)",
+            attributes: [(NFTA_CHAIN_TABLE.rawValue, id.name), (NFTA_CHAIN_NAME.rawValue, name)]
+        ) { chain = Self.parseChain($0, of: id) ?? chain }
+        table.chains[name] = chain
+    }
+
+    /// Asks for one object, which may not be there.
+    private func readIfPresent(
+        _ type: nf_tables_msg_types, family: Family, object: String,
+        attributes: [(type: UInt32, value: String)], answer body: (NetlinkMessage) -> Void
+    ) throws(KernelError) {
+        do throws(KernelError) {
+            _ = try request(type, family: family, flags: NLM_F_ACK, object: object, attributes: attributes) {
+                body($0)
+            }
+        } catch {
+            guard case .read(_, ENOENT) = error else { throw error }
+        }
+    }
+
+    private static func parseChain(_ message: NetlinkMessage, of id: TableID) -> Chain? {
+        guard let raw = nftnl_chain_alloc() else { return nil }
+        defer { nftnl_chain_free(raw) }
+        guard nftnl_chain_nlmsg_parse(message.header, raw) >= 0,
+            let tableName = nftnl_chain_get_str(raw, UInt16(NFTNL_CHAIN_TABLE.rawValue)),
+            id.name == String(cString: tableName),
+            let name = nftnl_chain_get_str(raw, UInt16(NFTNL_CHAIN_NAME.rawValue)).map({
+                String(cString: $0)
+            })
+        else { return nil }
+        var base: BaseChain?
+        if let type = nftnl_chain_get_str(raw, UInt16(NFTNL_CHAIN_TYPE.rawValue)).map({
+            String(cString: $0)
+        }),
+            let kind = BaseChain.Kind(rawValue: type),
+            let hook = BaseChain.Hook(
+                rawValue: nftnl_chain_get_u32(raw, UInt16(NFTNL_CHAIN_HOOKNUM.rawValue))),
+            let policy = BaseChain.Policy(
+                rawValue: nftnl_chain_get_u32(raw, UInt16(NFTNL_CHAIN_POLICY.rawValue)))
+        {
+            base = BaseChain(
+                kind, hook: hook, priority: nftnl_chain_get_s32(raw, UInt16(NFTNL_CHAIN_PRIO.rawValue)),
+                policy: policy)
+        }
+        var length: UInt32 = 0
+        let data = nftnl_chain_get_data(raw, UInt16(NFTNL_CHAIN_USERDATA.rawValue), &length)
+        return Chain(
+            name, base: base, comment: comment(data, length, UInt8(NFTNL_UDATA_CHAIN_COMMENT.rawValue)))
+    }
+
+    /// - Parameter chain: nil for those of all chains.
+    private func readRules(of chain: String?, into table: inout Table) throws(KernelError) -> Bool {
         let id = table.id
         var rules: [String: [Rule]] = [:]
         let isConsistent = try request(
             NFT_MSG_GETRULE, family: id.family, flags: NLM_F_DUMP, object: "rules of table \(id)",
             attributes: [(NFTA_RULE_TABLE.rawValue, id.name)]
+                + (chain.map { [(NFTA_RULE_CHAIN.rawValue, $0)] } ?? [])
         ) { message in
             guard let raw = nftnl_rule_alloc() else { return }
             defer { nftnl_rule_free(raw) }
@@ -206,6 +263,49 @@ extension Connection {
             sets[set.name] = set
         }
         table.sets = sets
+        return isConsistent
+    }
+
+    private func readSet(_ name: String, into table: inout Table) throws(KernelError) {
+        let id = table.id
+        var set: NamedSet?
+        try readIfPresent(
+            NFT_MSG_GETSET, family: id.family, object: "set \(id) \(name)",
+            attributes: [(NFTA_SET_TABLE.rawValue, id.name), (NFTA_SET_NAME.rawValue, name)]
+        ) { message in
+            guard let raw = nftnl_set_alloc() else { return }
+            defer { nftnl_set_free(raw) }
+            guard nftnl_set_nlmsg_parse(message.header, raw) >= 0 else { return }
+            set = Self.namedSet(raw) ?? set
+        }
+        table.sets[name] = set
+    }
+
+    /// What others may have put into a table that is none of what this library reads.
+    private func readOthers(into table: inout Table) throws(KernelError) -> Bool {
+        let id = table.id
+        var others: [String] = []
+        let kinds: [(request: nf_tables_msg_types, kind: String, table: UInt32, name: UInt32)] = [
+            (NFT_MSG_GETOBJ, "object", NFTA_OBJ_TABLE.rawValue, NFTA_OBJ_NAME.rawValue),
+            (
+                NFT_MSG_GETFLOWTABLE, "flowtable", NFTA_FLOWTABLE_TABLE.rawValue,
+                NFTA_FLOWTABLE_NAME.rawValue
+            ),
+        ]
+        var isConsistent = true
+        for (type, kind, tableAttribute, nameAttribute) in kinds {
+            isConsistent =
+                try request(
+                    type, family: id.family, flags: NLM_F_DUMP, object: "\(kind)s of table \(id)",
+                    attributes: [(tableAttribute, id.name)]
+                ) { message in
+                    let attributes = Attributes(of: message)
+                    let table = attributes.first { $0.type == UInt16(tableAttribute) }?.string
+                    let name = attributes.first { $0.type == UInt16(nameAttribute) }?.string
+                    if table == id.name { others.append("\(kind) \(name ?? "")") }
+                } && isConsistent
+        }
+        table.others = others.sorted()
         return isConsistent
     }
 

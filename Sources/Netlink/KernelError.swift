@@ -25,6 +25,8 @@ public enum KernelError: Error, Sendable, Equatable {
     case read(object: String, errno: Int32)
     /// The kernel's answer couldn't be understood or was lost: what is in force is unknown, read it back.
     case lost(String)
+    /// The object belongs to another program, which runs: only that one can change it.
+    case owned(object: String, by: String)
     /// Others changed the ruleset each time it was read.
     case unstable(object: String, attempts: Int)
     /// A value that no message can carry, found before anything was sent.
@@ -35,6 +37,7 @@ public enum KernelError: Error, Sendable, Equatable {
         switch self {
         case .socket(_, let errno), .read(_, let errno): errno
         case .refused(let refusals): refusals.first?.errno
+        case .owned: EPERM
         case .lost, .unstable, .unencodable: nil
         }
     }
@@ -54,6 +57,8 @@ extension KernelError: CustomStringConvertible {
             "read \(object): \(Self.text(errno))"
         case .lost(let what):
             what
+        case .owned(let object, let owner):
+            "\(object) belongs to \(owner), which runs: end that first"
         case .unstable(let object, let attempts):
             "read \(object): it changed during each of \(attempts) attempts"
         case .unencodable(let what):

@@ -8,6 +8,14 @@ package struct NetlinkMessage {
     package var type: UInt16 { header.pointee.nlmsg_type }
     package var sequence: UInt32 { header.pointee.nlmsg_seq }
     package var flags: UInt16 { header.pointee.nlmsg_flags }
+    /// The port of whoever caused it.
+    package var portID: UInt32 { header.pointee.nlmsg_pid }
+    /// `nfgen_family` of an nfnetlink message; 0 where it is too short.
+    package var family: UInt8 {
+        guard header.pointee.nlmsg_len >= UInt32(MemoryLayout<nlmsghdr>.size + MemoryLayout<nfgenmsg>.size)
+        else { return 0 }
+        return UnsafeRawPointer(header).load(fromByteOffset: MemoryLayout<nlmsghdr>.size, as: UInt8.self)
+    }
 
     /// The message's number within its subsystem, such as NFT_MSG_NEWRULE.
     package var subtype: UInt16 { type & 0xff }

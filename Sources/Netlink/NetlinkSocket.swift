@@ -3,7 +3,8 @@ import Glibc
 
 /// One NETLINK_NETFILTER socket (netlink(7)), in the network namespace of the thread that made it.
 package final class NetlinkSocket {
-    private let descriptor: Int32
+    package let descriptor: Int32
+    /// The number that the kernel knows the socket by, the process' own for its first (netlink(7)).
     package let portID: UInt32
     private let buffer: UnsafeMutableRawBufferPointer
 
@@ -98,6 +99,35 @@ package final class NetlinkSocket {
             default: throw .socket(call: "receive", errno: errno)
             }
         }
+    }
+
+    /// Hears what the kernel tells of a group (`NFNLGRP_*`), but for what the socket of one port did itself.
+    ///
+    /// - Parameter bytes: how much may wait to be read; nil leaves it as it is.
+    package func join(
+        group: Int32, ignoring port: UInt32, receiveBuffer bytes: Int32? = nil
+    ) throws(KernelError) {
+        // A kernel without such filters tells all: to be told apart by the messages' own port.
+        // nlmsg_pid is the fourth word of struct nlmsghdr; a filter loads words in network byte order.
+        var program = [
+            sock_filter(code: UInt16(BPF_LD | BPF_W | BPF_ABS), jt: 0, jf: 0, k: 12),
+            sock_filter(code: UInt16(BPF_JMP | BPF_JEQ | BPF_K), jt: 0, jf: 1, k: UInt32(bigEndian: port)),
+            sock_filter(code: UInt16(BPF_RET | BPF_K), jt: 0, jf: 0, k: 0),
+            sock_filter(code: UInt16(BPF_RET | BPF_K), jt: 0, jf: 0, k: .max),
+        ]
+        program.withUnsafeMutableBufferPointer { instructions in
+            var filter = sock_fprog(len: UInt16(instructions.count), filter: instructions.baseAddress)
+            _ = setsockopt(
+                descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
+                socklen_t(MemoryLayout<sock_fprog>.size))
+        }
+        if let bytes { setOption(SOL_SOCKET, SO_RCVBUFFORCE, bytes) }
+        var group = group
+        guard
+            setsockopt(
+                descriptor, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group,
+                socklen_t(MemoryLayout<Int32>.size)) == 0
+        else { throw .socket(call: "join of group \(group)", errno: errno) }
     }
 
     /// Throws away what is still queued from an exchange that was given up.

@@ -19,7 +19,7 @@ struct AdoptedPool: Sendable {
                 if let only = constant(rule) {
                     return AdoptedPool(name: chain.name, region: nil, targets: [only])
                 }
-                guard let (map, modulus, offset) = counter(rule), let number = mapNumber(map),
+                guard let (map, modulus, offset) = counter(rule), let number = ObjectNames.slotMap(map),
                     modulus > 0, modulus <= SlotRegion.capacity
                 else { continue }
                 let region = SlotRegion(map: number, slot: offset)
@@ -55,14 +55,6 @@ struct AdoptedPool: Sendable {
             return nil
         }
         return AddressPort(address, UInt16(constants[1][0]) << 8 | UInt16(constants[1][1]))
-    }
-
-    private static func mapNumber(_ name: String) -> Int? {
-        let prefix = ObjectNames.slots(0).dropLast()
-        guard name.hasPrefix(prefix), let number = Int(name.dropFirst(prefix.count)),
-            ObjectNames.slots(number) == name
-        else { return nil }
-        return number
     }
 
     private static func targets(_ elements: [Element]) -> [UInt32: AddressPort] {

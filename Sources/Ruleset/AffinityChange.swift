@@ -23,6 +23,16 @@ public struct AffinityChange: Sendable, Hashable {
     /// The other maps of the same pool that were there, for endpoints on other ports: one of them may still remember a
     /// client that comes over, elsewhere.
     public let siblings: [String]
+    /// Whether the whole table goes, and a new one comes in its place: what is remembered is carried from one to the
+    /// other.
+    public var isReplaced = false
+
+    /// The same once it is in force.
+    public var inForce: AffinityChange {
+        var change = self
+        change.isReplaced = false
+        return change
+    }
 
     /// Whether an element of a map leads to an endpoint that is gone.
     public func isStale(_ element: Element) -> Bool {
@@ -96,6 +106,10 @@ public struct AffinityChange: Sendable, Hashable {
             }
             removed += living.filter { replaced.contains($0.key) }
             living.removeAll { replaced.contains($0.key) }
+        }
+        guard !isReplaced else {
+            added += living.map(addable)
+            return added.isEmpty ? [] : [.addElements(table, set: map, added)]
         }
         guard !removed.isEmpty else {
             return added.isEmpty ? [] : [.addElements(table, set: map, added)]

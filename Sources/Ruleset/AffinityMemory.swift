@@ -97,6 +97,29 @@ extension AffinityChange {
         return result
     }
 
+    /// What a Service's affinity maps take from a table that goes as a whole.
+    static func carried(
+        of service: CompiledService, _ family: AddressFamily, from actual: Table, _ frame: Frame
+    ) -> [AffinityChange] {
+        // Of a map with other keys or data, nothing is understood.
+        func isReadable(_ map: String) -> Bool {
+            let wanted = frame.affinity(map)
+            guard let set = actual.sets[map] else { return false }
+            return set.key == wanted.key && set.data == wanted.data && set.flags == wanted.flags
+        }
+        return service.ports.filter { $0.family == family }.flatMap { port in
+            port.memories.compactMap { memory in
+                let other = port.counterpart(of: memory)
+                let (isThere, isOther) = (isReadable(memory.map), isReadable(other))
+                guard isThere || isOther else { return nil }
+                return AffinityChange(
+                    table: actual.id, map: memory.map, alive: memory.alive, timeout: memory.milliseconds,
+                    isNew: !isThere, source: isThere ? nil : Source(map: other, stays: false), siblings: [],
+                    isReplaced: true)
+            }
+        }
+    }
+
     /// What a Service asks of its affinity maps where they are not what is wanted: they hold endpoints which are not
     /// behind their pools, or may until the change is in force, since pools still lead to such endpoints; or clients
     /// are to be found in a map in which they aren't.

@@ -41,9 +41,10 @@ struct Fragment {
 
     init() {}
 
-    init(_ service: CompiledService, frame: Frame) {
+    /// - Parameter maps: the maps of slots whose elements are wanted; nil: all.
+    init(_ service: CompiledService, frame: Frame, maps: Set<Int>? = nil) {
         for port in service.ports where port.family == frame.family {
-            var builder = PortFragment(port: port, frame: frame)
+            var builder = PortFragment(port: port, frame: frame, maps: maps)
             builder.build()
             sets += builder.sets
             chains += builder.chains
@@ -87,6 +88,7 @@ struct Fragment {
 private struct PortFragment {
     let port: CompiledPort
     let frame: Frame
+    let maps: Set<Int>?
     let identity: String
     /// As the kernel will give it back: names can be longer than a comment.
     let comment: String
@@ -100,9 +102,10 @@ private struct PortFragment {
     /// The pools that something jumps to, by name of their chain.
     private var jumped: Set<String> = []
 
-    init(port: CompiledPort, frame: Frame) {
+    init(port: CompiledPort, frame: Frame, maps: Set<Int>?) {
         self.port = port
         self.frame = frame
+        self.maps = maps
         identity = ObjectNames.identity(port.id)
         comment = Comment.sanitized(port.id.description)
     }
@@ -224,7 +227,7 @@ private struct PortFragment {
     }
 
     private mutating func addSlots(of pool: CompiledPool) {
-        guard let region = pool.region else { return }
+        guard let region = pool.region, maps?.contains(region.map) != false else { return }
         elements[ObjectNames.slots(region.map), default: []] += pool.members.enumerated().map {
             index, member in
             Element(

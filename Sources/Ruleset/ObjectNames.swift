@@ -13,6 +13,10 @@ public enum ObjectNames {
 
     public static func tableID(_ family: AddressFamily) -> TableID { TableID(family.nft, table) }
 
+    /// What the tables say of themselves. A change of the layout that a comparison of rules, sets and chains wouldn't
+    /// take for one needs another number: tables that say anything else are replaced as a whole.
+    static let layout = "Sluice, layout 1"
+
     /// Every table that belongs to Sluice.
     public static let tables = AddressFamily.allCases.map(tableID)
 
@@ -75,6 +79,35 @@ public enum ObjectNames {
     static func affinity(_ pool: String, port: UInt16) -> String { "affinity-\(pool)/\(port)" }
     /// Endpoints of a pool, by the same name.
     static func members(_ pool: String, port: UInt16) -> String { "members-\(pool)/\(port)" }
+
+    /// Whether a set's name is that of clients of a pool, which packets write.
+    static func isAffinity(_ set: String) -> Bool {
+        ["affinity-pool-", "affinity-local-"].contains { set.hasPrefix($0) }
+    }
+
+    /// The number of a map of slots.
+    static func slotMap(_ set: String) -> Int? {
+        let prefix = slots(0).dropLast()
+        guard set.hasPrefix(prefix), let number = Int(set.dropFirst(prefix.count)), slots(number) == set
+        else {
+            return nil
+        }
+        return number
+    }
+
+    /// What the name of a Service's own chain or set begins with, longest first.
+    private static let prefixes = [
+        "affinity-local-", "affinity-pool-", "members-local-", "members-pool-", "external-", "firewall-",
+        "remember-", "sources-", "local-", "pool-",
+    ]
+
+    /// The Service that a chain or set is of; nil for what is of none, or of several.
+    static func service(of name: String) -> ObjectName? {
+        guard let prefix = prefixes.first(where: { name.hasPrefix($0) }) else { return nil }
+        let parts = name.dropFirst(prefix.count).split(separator: "/", maxSplits: 2)
+        guard parts.count == 3 else { return nil }
+        return ObjectName(namespace: String(parts[0]), name: String(parts[1]))
+    }
 
     /// Whether nft's grammar takes the identity inside a name, and the kernel its length.
     static func isValid(_ identity: String) -> Bool {

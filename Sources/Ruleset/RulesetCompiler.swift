@@ -29,6 +29,8 @@ public struct RulesetCompiler: Sendable {
     private var environment = NodeEnvironment()
     /// Differs from node to node: see `SlotOrder`.
     private let seed: UInt64
+    /// How the tables are held; those that stand are replaced where they can't come to be held so.
+    public var tableFlags: TableFlags = []
 
     private struct TableState: Sendable {
         var frame: Frame
@@ -296,9 +298,9 @@ public struct RulesetCompiler: Sendable {
         tables[family]?.contents ?? RulesetContents()
     }
 
-    /// The wanted table of a family, whole.
-    public func table(_ family: AddressFamily) -> Table {
-        var table = Table(ObjectNames.tableID(family))
+    /// The wanted table of a family, whole or that part of it which is in a scope.
+    public func table(_ family: AddressFamily, only scope: TableScope? = nil) -> Table {
+        var table = Table(ObjectNames.tableID(family), comment: ObjectNames.layout, flags: tableFlags)
         guard let state = tables[family] else { return table }
         let frame = state.frame
         for set in frame.sets + state.slots.maps.map(frame.slots) { table.sets[set.name] = set }
@@ -311,13 +313,34 @@ public struct RulesetCompiler: Sendable {
         for shared in state.shared.keys {
             table.elements[shared.set, default: []].append(shared.element)
         }
-        for service in services.values {
-            let fragment = Fragment(service, frame: frame)
+        let part = scope.map { PartScope($0, frame: frame) }
+        for (name, service) in services where part?.concerns(name, service, family) != false {
+            let fragment = Fragment(service, frame: frame, maps: part?.maps)
             for set in fragment.sets { table.sets[set.name] = set }
             for chain in fragment.chains { table.chains[chain.name] = chain }
             for (set, elements) in fragment.elements { table.elements[set, default: []] += elements }
         }
-        return table
+        return scope.map { table.limited(to: $0) } ?? table
+    }
+
+    /// Brings parts of the kernel's tables from what they hold to what is wanted; what is outside of them is right.
+    ///
+    /// - Parameter actual: by family: the part, and what the table has of it.
+    /// - Returns: nil where a part doesn't say enough, and the whole has to be compared.
+    public func repair(
+        parts actual: [AddressFamily: (scope: TableScope, table: Table?)]
+    ) -> [Operation]? {
+        var operations: [Operation] = []
+        for family in AddressFamily.allCases {
+            guard let (scope, table) = actual[family] else { continue }
+            // Who is remembered in another map instead, only the whole tells.
+            guard let table, !scope.sets.contains(where: ObjectNames.isAffinity) else { return nil }
+            let order = tables[family]?.frame.chains.map(\.name) ?? []
+            let wanted = self.table(family, only: scope)
+            guard !TableDiff.replaces(table, by: wanted) else { return nil }
+            operations += TableDiff.difference(from: table, to: wanted, order: order)
+        }
+        return operations
     }
 
     /// Brings the kernel from what it really holds (nil: no table) to the wanted ruleset.
@@ -325,18 +348,26 @@ public struct RulesetCompiler: Sendable {
         var delta = RulesetDelta()
         for family in AddressFamily.allCases {
             let order = tables[family]?.frame.chains.map(\.name) ?? []
-            let difference = TableDiff.difference(from: actual[family], to: table(family), order: order)
+            let wanted = table(family)
+            let difference = TableDiff.difference(from: actual[family], to: wanted, order: order)
             delta.operations += difference
-            delta.affinity += affinity(family, in: actual[family], isChanging: !difference.isEmpty)
+            let isReplaced = actual[family].map { TableDiff.replaces($0, by: wanted) } ?? false
+            let isChanging = difference.contains { if case .addTable = $0 { false } else { true } }
+            delta.affinity += affinity(
+                family, in: actual[family], isChanging: isChanging, isReplaced: isReplaced)
         }
         return delta
     }
 
     /// What the kernel's affinity maps need, beside the other changes or without.
     private func affinity(
-        _ family: AddressFamily, in actual: Table?, isChanging: Bool
+        _ family: AddressFamily, in actual: Table?, isChanging: Bool, isReplaced: Bool
     ) -> [AffinityChange] {
-        guard let actual else { return [] }
+        guard let actual, let frame = tables[family]?.frame else { return [] }
+        guard !isReplaced else {
+            return services.values.flatMap { AffinityChange.carried(of: $0, family, from: actual, frame) }
+                .sorted { $0.map < $1.map }
+        }
         let pools = isChanging ? AdoptedPool.all(in: actual) : []
         let led = Dictionary(pools.map { ($0.name, $0.targets) }, uniquingKeysWith: { $0 + $1 })
         return services.values.flatMap { AffinityChange.all(of: $0, family, in: actual, led: led) }

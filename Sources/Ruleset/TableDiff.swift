@@ -9,10 +9,13 @@ enum TableDiff {
     ///     are made before them.
     static func difference(from actual: Table?, to wanted: Table, order: [String] = []) -> [Operation] {
         guard let actual else { return creation(of: wanted, order: order) }
-        guard actual.comment == wanted.comment, canChange(actual, into: wanted) else {
-            // A set's type or a chain's hook can't be changed where it stands, and a dormant table does nothing.
+        guard !replaces(actual, by: wanted) else {
             return [.deleteTable(wanted.id)] + creation(of: wanted, order: order)
         }
+        // Its owner has ended: taken over as it is.
+        let takeover: [Operation] =
+            wanted.flags.contains(.owner) && !actual.flags.contains(.owner)
+            ? [.addTable(wanted.id, comment: wanted.comment, flags: wanted.flags)] : []
         var changes = Changeset(wanted.id)
         changes.newSets = sorted(wanted.sets.values.filter { actual.sets[$0.name] == nil })
         // An anonymous set goes with the rule that somebody put it into.
@@ -40,7 +43,20 @@ enum TableDiff {
         }
         // Dead chains may jump to each other and verdicts of kept sets to them: all such verdicts go first, and so do
         // the dead chains' own rules.
-        return changes.operationsWithDeadChainsEmptied
+        return takeover + changes.operationsWithDeadChainsEmptied
+    }
+
+    /// Whether a table has to go as a whole for the wanted one to come, in the same transaction.
+    ///
+    /// It does where it is of another layout, and where something can't be changed where it stands: a set's type, a
+    /// chain's hook, a table that would go with its owner. Nor is anything understood of one that is switched off, or
+    /// that holds things which Sluice has none of.
+    static func replaces(_ actual: Table, by wanted: Table) -> Bool {
+        guard actual.comment == wanted.comment, actual.others.isEmpty, !actual.flags.contains(.dormant),
+            actual.flags.isSubset(of: [.owner, .persist]),
+            actual.flags.contains(.persist) || !wanted.flags.contains(.persist)
+        else { return true }
+        return !canChange(actual, into: wanted)
     }
 
     /// A table from nothing.
@@ -49,14 +65,10 @@ enum TableDiff {
         changes.newSets = sorted(Array(table.sets.values))
         changes.newChains = sorted(Array(table.chains.values), order)
         changes.addedElements = table.elements
-        return [.addTable(table.id, comment: table.comment)] + changes.operations
+        return [.addTable(table.id, comment: table.comment, flags: table.flags)] + changes.operations
     }
 
-    /// `NFT_TABLE_F_DORMANT`.
-    private static let dormant: UInt32 = 0x1
-
     private static func canChange(_ actual: Table, into wanted: Table) -> Bool {
-        guard actual.flags & dormant == 0 else { return false }
         for (name, set) in wanted.sets {
             if let before = actual.sets[name], before != set { return false }
         }

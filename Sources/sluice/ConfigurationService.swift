@@ -51,7 +51,7 @@ struct ConfigurationService: Sendable {
 
     private var isToBeUsed: Bool {
         do throws(ConfigurationError) {
-            guard try run.options.load().0 != current else {
+            guard try run.readConfiguration().0 != current else {
                 logger.info("the configuration file says what it said before")
                 return false
             }

@@ -12,6 +12,7 @@ import Manifests
 import NFTablesKernel
 import PrometheusMetrics
 import ProxyConfiguration
+import Ruleset
 import ServiceLifecycle
 import StatusServers
 
@@ -53,7 +54,7 @@ extension Run {
         // Health and metrics are answered while anything else runs: the first ends last.
         let parts =
             [
-                program.statusServers, program.healthChecks, program.heapKeeper,
+                program.statusServers, program.healthChecks, program.heapKeeper, program.tableCheck,
                 Part { await program.flows.run { await cleaner.clean($0) } },
                 program.hostAddresses(try HostAddressWatcher()),
             ] + (try program.sources(source))
@@ -127,11 +128,15 @@ struct NodeProgram: Sendable {
     }
 
     func makeAgent(_ connection: sending Connection) -> sending NodeAgent<Connection> {
-        NodeAgent(
+        let port = connection.portID
+        return NodeAgent(
             settings: configuration.proxy, kernel: connection, inbox: inbox, logger: logger,
             inForce: { [flows] in flows.put($0) }, checksChanged: { [checks] in checks.put($0) },
             serving: { tell(.ready) },
-            found: { [cluster] in cluster?.report($0, reason: "NotServedAsAsked", action: "Serve") })
+            found: { [cluster] in cluster?.report($0, reason: "NotServedAsAsked", action: "Serve") },
+            watch: { (changed) throws(KernelError) in
+                try RulesetMonitor(of: ObjectNames.tables, ignoring: port, changed: changed)
+            })
     }
 
     // MARK: Services
@@ -177,6 +182,18 @@ struct NodeProgram: Sendable {
             }
         }
     }
+
+    /// A slow look at whether the tables are still as they should be, beside what the kernel tells by itself.
+    var tableCheck: Part {
+        Part { [inbox] in
+            while !Task.isCancelled {
+                do { try await Task.sleep(for: Self.checkInterval) } catch { return }
+                inbox.putCheck()
+            }
+        }
+    }
+
+    private static let checkInterval = Duration.seconds(300)
 
     func hostAddresses(_ addresses: HostAddressWatcher) -> Part {
         Part { [inbox] in

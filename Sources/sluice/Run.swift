@@ -52,6 +52,14 @@ struct Run: AsyncParsableCommand {
     @Flag(help: "Program the kernel once and exit.")
     var once = false
 
+    @Flag(
+        inversion: .prefixedNo,
+        help: """
+            Keep others from changing the tables, `nft flush ruleset` included, while this runs (Linux 6.9; before that \
+            what others change is put right). Counts with --config as well.
+            """)
+    var ownTables = true
+
     @Flag(help: "Print the rule set and exit; touch nothing.")
     var dryRun = false
 

@@ -1,3 +1,4 @@
+import Agent
 import ArgumentParser
 import Conntrack
 import FileWatching
@@ -13,12 +14,21 @@ extension Run {
     /// The configuration from the file, if one is named, and the flags. What is wrong in it is told, all of it.
     func loadConfiguration() throws -> (AgentConfiguration, KubeProxyConfiguration.File?) {
         do throws(ConfigurationError) {
-            return try options.load()
+            return try readConfiguration()
         } catch {
             let logger = options.log.makeLogger()
             for problem in error.problems { logger.critical("\(problem)") }
             throw ExitCode.failure
         }
+    }
+
+    /// The same, for those who tell what is wrong themselves.
+    func readConfiguration() throws(ConfigurationError) -> (
+        AgentConfiguration, KubeProxyConfiguration.File?
+    ) {
+        var (configuration, file) = try options.load()
+        configuration.proxy.ownsTables = ownTables
+        return (configuration, file)
     }
 
     /// One element when the file that `--config` names has other content; none without such a file.

@@ -287,3 +287,50 @@ struct RulesetWriterTests {
         #expect(report.pastProblems.isEmpty)
     }
 }
+
+extension RulesetWriterTests {
+    /// The parts that a tamperer touched.
+    private func parts(_ sets: Set<String> = [], _ chains: Set<String> = []) -> [TableID: TableScope] {
+        [TableID(.ip, "sluice"): TableScope(sets: sets, chains: chains)]
+    }
+
+    @Test("what others changed in a part is put right before anything new, and nothing else is read")
+    func foreignPart() throws {
+        try begin()
+        let id = TableID(.ip, "sluice")
+        let reads = kernel.reads
+        try kernel.change([.flushSet(id, set: "services"), .flushChain(id, chain: "dispatch")])
+        bench.writer.doubt(parts(["services"], ["dispatch"]))
+        bench.apply(service("more", "10.96.0.2"), endpoints("more", "10.244.0.1", "10.244.0.2"))
+        let report = try bench.write()
+        #expect(report.undone > 0)
+        #expect(report.repairedAfter == nil)
+        #expect(!report.compared)
+        // The stand-in reads the whole for a part.
+        #expect(kernel.reads == reads + 1)
+        expectInForce()
+        #expect(try bench.write() == WriteReport())
+    }
+
+    @Test("where the repair of a part is refused, all is compared")
+    func refusedPart() throws {
+        try begin()
+        let id = TableID(.ip, "sluice")
+        try kernel.change([.flushSet(id, set: "services")])
+        bench.writer.doubt(parts(["services"]))
+        kernel.failCommits([.refused])
+        let report = try bench.write()
+        #expect(report.compared)
+        #expect(report.undone == 0)
+        expectInForce()
+    }
+
+    @Test("a table that is gone is more than a part")
+    func goneTable() throws {
+        try begin()
+        try kernel.change([.deleteTable(TableID(.ip, "sluice"))])
+        bench.writer.doubt(parts(["services"]))
+        #expect(try bench.write().compared)
+        expectInForce()
+    }
+}

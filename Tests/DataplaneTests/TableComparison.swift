@@ -6,7 +6,7 @@ enum TableComparison {
     /// nft puts at the bottom of an interval set.
     static func comparable(_ table: Table) -> Table {
         var table = table
-        table.flags = 0
+        (table.flags, table.owner) = ([], nil)
         for (name, set) in table.sets {
             let elements = set.flags.contains(.dynamic) ? [] : table.elements[name] ?? []
             let kept = elements.filter { element in

@@ -19,7 +19,7 @@ struct RepairTests {
     @Test("a table that somebody switched off is made anew")
     func dormant() {
         var tables = tables
-        tables[.ipv6]?.flags = 0x1
+        tables[.ipv6]?.flags = .dormant
         let operations = compiler.repair(tables).operations
         #expect(operations.first == .deleteTable(TableID(.ip6, "sluice")))
         #expect(operations.allSatisfy { $0.table.family == .ip6 })

@@ -79,7 +79,7 @@ struct FakeRuleset: Sendable {
     private mutating func apply(_ operation: Operation) throws(Refusal) {
         let id = operation.table
         switch operation {
-        case .addTable(let id, let comment):
+        case .addTable(let id, let comment, _):
             try Self.check(name: id.name)
             if tables[id] == nil { tables[id] = FakeTable(comment: comment.map(Self.stored)) }
         case .deleteTable:

@@ -30,7 +30,7 @@ extension PacketSimulator {
             Refusal(operation: operation, reason: "ENOENT: no \(what)")
         }
         let id = operation.table
-        if case .addTable(_, let comment) = operation {
+        if case .addTable(_, let comment, _) = operation {
             if tables[id] == nil { tables[id] = LiveTable(Table(id, comment: comment), now: now) }
             return
         }
