@@ -314,7 +314,8 @@ let package = Package(
         .testTarget(
             name: "HostNetworkTests", dependencies: ["HostNetwork", "TestNetwork", "IPAddressing"],
             swiftSettings: strict),
-        .testTarget(name: "HostProcessTests", dependencies: ["HostProcess"], swiftSettings: strict),
+        .testTarget(
+            name: "HostProcessTests", dependencies: ["HostProcess", "TestNetwork"], swiftSettings: strict),
         .testTarget(
             name: "HealthChecksTests",
             dependencies: ["HealthChecks", "HTTPServing", "RawHTTP", "KubernetesAPI", "IPAddressing"],
