@@ -117,9 +117,20 @@ let package = Package(
                 "HealthChecks", "StatusServers", "PrometheusMetrics", "KubernetesAPI", "IPAddressing",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
+        .target(
+            name: "NodeChecks",
+            dependencies: ["Agent", "Ruleset", "NFTables", "NFTablesKernel", "IPAddressing"],
+            exclude: ["README.md"], swiftSettings: strict),
+        .target(
+            name: "NodeInspection",
+            dependencies: [
+                "NodeChecks", "Agent", "Ruleset", "ServiceModel", "Conntrack", "HostNetwork", "HostProcess",
+                "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
+            ], swiftSettings: strict),
         .executableTarget(
             name: "sluice",
             dependencies: [
+                "NodeChecks", "NodeInspection",
                 "Agent", "ProxyConfiguration", "KubeProxyFlags", "FileWatching", "HostNetwork", "HostProcess",
                 "KubernetesClient", "KubernetesWire", "Manifests", "HealthChecks", "Conntrack",
                 "PrometheusMetrics",
@@ -314,7 +325,13 @@ let package = Package(
         .testTarget(
             name: "HostNetworkTests", dependencies: ["HostNetwork", "TestNetwork", "IPAddressing"],
             swiftSettings: strict),
-        .testTarget(name: "HostProcessTests", dependencies: ["HostProcess"], swiftSettings: strict),
+        .testTarget(
+            name: "NodeChecksTests",
+            dependencies: [
+                "NodeChecks", "NodeInspection", "Agent", "NFTables", "NFTablesKernel", "IPAddressing",
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "HostProcessTests", dependencies: ["HostProcess", "TestNetwork"], swiftSettings: strict),
         .testTarget(
             name: "HealthChecksTests",
             dependencies: ["HealthChecks", "HTTPServing", "RawHTTP", "KubernetesAPI", "IPAddressing"],

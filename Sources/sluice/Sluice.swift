@@ -19,7 +19,8 @@ struct Sluice: AsyncParsableCommand {
             Exit codes: 0 done, 1 failed, 64 wrong usage.
             """,
         version: "sluice \(Version.number)",
-        subcommands: [Run.self, CleanupCommand.self, VersionCommand.self], defaultSubcommand: Run.self)
+        subcommands: [Run.self, PreflightCommand.self, CleanupCommand.self, VersionCommand.self],
+        defaultSubcommand: Run.self)
 
     static func main() async {
         await main(CommandLineForms.normalized(Array(CommandLine.arguments.dropFirst())))
