@@ -36,6 +36,10 @@ let package = Package(
             name: "NFTablesKernel", dependencies: ["NFTables", "Netlink", "CNetfilter"],
             swiftSettings: strict),
         .target(
+            name: "KubeProxyLeftovers",
+            dependencies: ["ServiceModel", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing"],
+            exclude: ["README.md"], swiftSettings: strict),
+        .target(
             name: "ProxyConfiguration",
             dependencies: [
                 "Agent", "Documents", "FileWatching", "HostNetwork", "IPAddressing",
@@ -114,7 +118,8 @@ let package = Package(
             name: "Agent",
             dependencies: [
                 "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel", "Conntrack", "HostNetwork",
-                "HealthChecks", "StatusServers", "PrometheusMetrics", "KubernetesAPI", "IPAddressing",
+                "HealthChecks", "KubeProxyLeftovers", "StatusServers", "PrometheusMetrics", "KubernetesAPI",
+                "IPAddressing",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .executableTarget(
@@ -122,7 +127,7 @@ let package = Package(
             dependencies: [
                 "Agent", "ProxyConfiguration", "KubeProxyFlags", "FileWatching", "HostNetwork", "HostProcess",
                 "KubernetesClient", "KubernetesWire", "Manifests", "HealthChecks", "Conntrack",
-                "PrometheusMetrics",
+                "KubeProxyLeftovers", "PrometheusMetrics",
                 "StatusServers", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -304,6 +309,13 @@ let package = Package(
                 "HostNetwork",
                 "Manifests", "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel", "KubernetesAPI",
                 "IPAddressing",
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "KubeProxyLeftoversTests",
+            dependencies: [
+                "KubeProxyLeftovers", "ServiceModel", "NFTables", "NFTablesKernel", "KubernetesAPI",
+                "IPAddressing",
+                "TestNetwork",
             ], swiftSettings: strict),
         .testTarget(
             name: "NFTablesKernelTests", dependencies: ["NFTables", "NFTablesKernel", "TestNetwork"],
