@@ -27,6 +27,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
     private let checksChanged: @Sendable ([ObjectName: HealthCheckServers.Check]) -> Void
     private var isServing = false
     private let serving: @Sendable () -> Void
+    private let takeOver: ((RulesetWriter<Kernel>) -> Void)?
     private let found: @Sendable (ObjectProblem) -> Void
     private let clock = ContinuousClock()
     /// How many of the Services that a commit changes are logged by name.
@@ -38,15 +39,18 @@ public final class NodeAgent<Kernel: RuleKernel> {
     ///   - inForce: told, once rules are in force, which UDP flows are right, whenever that changes.
     ///   - checksChanged: told what load balancers shall hear of this node, whenever that changes.
     ///   - serving: told once, when the first rules are in force.
+    ///   - takeOver: called once, behind `serving`: what other proxies left may go now.
     ///   - found: told of each problem with an object, once.
     public init(
         settings: ProxySettings, kernel: Kernel, inbox: ChangeInbox, logger: Logger,
         inForce: @escaping @Sendable (UDPCleanup) -> Void = { _ in },
         checksChanged: @escaping @Sendable ([ObjectName: HealthCheckServers.Check]) -> Void = { _ in },
         serving: @escaping @Sendable () -> Void = {},
+        takeOver: ((RulesetWriter<Kernel>) -> Void)? = nil,
         found: @escaping @Sendable (ObjectProblem) -> Void = { _ in }
     ) {
         self.serving = serving
+        self.takeOver = takeOver
         self.found = found
         self.checksChanged = checksChanged
         self.inForce = inForce
@@ -121,6 +125,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
             if !isServing {
                 isServing = true
                 serving()
+                takeOver?(writer)
             }
             return report.messages > 0 || report.compared
         } catch {

@@ -28,8 +28,8 @@ public struct WriteReport: Sendable, Equatable {
 /// tables are read and the difference is committed. A transaction is whole or nothing, so whatever fails, the rules
 /// that stood before stay.
 public final class RulesetWriter<Kernel: RuleKernel> {
-    private var compiler: RulesetCompiler
-    private let kernel: Kernel
+    private(set) var compiler: RulesetCompiler
+    let kernel: Kernel
     private var isInDoubt = true
     private var isFirst = true
     /// Plans that came before the kernel's tables could be read.
@@ -119,7 +119,7 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     /// What the table of a family shall hold once everything that was handed over is in force.
     package func wantedTable(_ family: AddressFamily) -> Table { compiler.table(family) }
 
-    private func readTables() throws(KernelError) -> [AddressFamily: Table] {
+    func readTables() throws(KernelError) -> [AddressFamily: Table] {
         var result: [AddressFamily: Table] = [:]
         for family in AddressFamily.allCases {
             if let table = try kernel.table(ObjectNames.tableID(family)) { result[family] = table }

@@ -1,0 +1,316 @@
+import ClusterBuilders
+import Foundation
+import IPAddressing
+import NFTables
+import NFTablesKernel
+import Ruleset
+import TestNetwork
+import Testing
+
+extension DataplaneTests {
+    /// A node on which kube-proxy served, and the way there and back.
+    @Suite struct ComingFromKubeProxyTests {
+        /// Where kube-proxy's rules are.
+        enum Mode: String, CaseIterable, CustomTestStringConvertible {
+            case nftables
+            case iptablesNFT = "iptables-nft"
+
+            var testDescription: String { rawValue }
+        }
+
+        /// A cluster in which Service `web` is served by a and b, and `sticky` by a, b and c with affinity.
+        private struct Ground {
+            let cluster: TestCluster
+            let mode: Mode
+            let rules: KubeProxyRules
+            let manifests: [String: String]
+
+            init(_ cluster: TestCluster, _ mode: Mode) throws {
+                self.cluster = cluster
+                self.mode = mode
+                let pods = ["a", "b", "c"].map { cluster[pod: $0] }
+                for pod in pods { try cluster.serve(pod, tcp: [8080], udp: [8080]) }
+                rules = KubeProxyRules(services: [
+                    .init(name: "web", number: 1, pods: Array(pods.prefix(2))),
+                    .init(name: "sticky", number: 2, pods: pods, affinity: 600),
+                ])
+                manifests = [
+                    "web.yaml": ManifestText.service("web", at: VirtualAddress.pair(1)) + "---\n"
+                        + ManifestText.slices(of: "web", Array(pods.prefix(2))),
+                    "sticky.yaml": ManifestText.service("sticky", at: VirtualAddress.pair(2), affinity: 600)
+                        + "---\n" + ManifestText.slices(of: "sticky", pods),
+                ]
+                try node.loadRules(
+                    """
+                    table ip foreign {
+                        chain kube-proxy { type nat hook postrouting priority 110; ip saddr 203.0.113.1 masquerade; }
+                    }
+                    table inet kube-proxy { set services { type ipv4_addr; elements = { 10.0.0.1 }; }; }
+                    """)
+                guard mode != .nftables else { return }
+                for family in AddressFamily.allCases {
+                    try restore(KubeProxyRules.foreignIPTables(family), family)
+                }
+            }
+
+            var node: Namespace { cluster.node.namespace }
+            var client: TestCluster.Host { cluster[pod: "client"] }
+
+            private func tool(_ family: AddressFamily, _ verb: String) -> String {
+                "\(family == .ipv4 ? "iptables" : "ip6tables")-nft-\(verb)"
+            }
+
+            private func restore(_ script: String, _ family: AddressFamily) throws {
+                try node.command(tool(family, "restore"), "--noflush", input: script)
+            }
+
+            /// Kube-proxy writes its rules.
+            func loadKubeProxy() throws {
+                guard mode != .nftables else { return try node.loadRules(rules.nftables) }
+                for family in AddressFamily.allCases { try restore(rules.iptables(family), family) }
+            }
+
+            /// All that is neither kube-proxy's nor Sluice's, as it is listed.
+            func foreign() throws -> [String] {
+                let own = ["ip kube-proxy", "ip6 kube-proxy", "ip sluice", "ip6 sluice"]
+                let tables = try node.command("nft", "list", "tables").split(separator: "\n")
+                    .map { String($0.dropFirst("table ".count)) }
+                var result = try tables.filter { $0 == "ip foreign" || $0 == "inet kube-proxy" }.map {
+                    try node.command("sh", "-c", "nft list table \($0)")
+                }
+                result.append(tables.filter { !own.contains($0) }.sorted().joined(separator: " "))
+                guard mode != .nftables else { return result }
+                for family in AddressFamily.allCases {
+                    let saved = try node.command(tool(family, "save"))
+                    result += saved.split(separator: "\n").filter { !$0.hasPrefix("#") }.map {
+                        String($0.prefix { $0 != "[" })
+                    }
+                }
+                return result
+            }
+
+            /// Whether any rule of kube-proxy's is there.
+            func hasKubeProxy() throws -> Bool {
+                let listing = try node.command("nft", "list", "ruleset")
+                return listing.contains("table ip kube-proxy") || listing.contains("table ip6 kube-proxy")
+                    || listing.contains("KUBE-S") || listing.contains("KUBE-PROXY")
+                    || listing.contains("KUBE-MARK-MASQ")
+            }
+
+            func virtual(_ number: UInt8, _ family: AddressFamily) -> AddressPort {
+                AddressPort(VirtualAddress.number(number, family), 80)
+            }
+
+            func server(_ number: UInt8, _ family: AddressFamily, from source: IPAddress? = nil) throws
+                -> String
+            {
+                let attempt = try client.namespace.connect(
+                    to: virtual(number, family), sourceAddress: source, timeout: ProxiedCluster.patience)
+                return attempt.server ?? "\(attempt.outcome)"
+            }
+
+            /// Connections to both Services from a pod and from the node.
+            func open() throws -> [OpenConnection] {
+                try AddressFamily.allCases.flatMap { family in
+                    try [UInt8(1), 2].flatMap { number in
+                        try [client.namespace, node].map {
+                            try $0.open(to: virtual(number, family), timeout: ProxiedCluster.patience)
+                        }
+                    }
+                }
+            }
+
+            func tables() throws -> [TableID] {
+                try node.run { try Connection().tables() }.filter { $0.name == "sluice" }.sorted()
+            }
+        }
+
+        private func with(_ mode: Mode, _ body: (Ground) throws -> Void) throws {
+            try TestCluster.with { try body(Ground($0, mode)) }
+        }
+
+        private func expectAlive(
+            _ connections: [OpenConnection], _ location: SourceLocation = #_sourceLocation
+        ) {
+            for connection in connections {
+                #expect(connection.isAlive(timeout: ProxiedCluster.patience), sourceLocation: location)
+            }
+        }
+
+        @Test(
+            "a takeover keeps connections, serves new ones, and removes kube-proxy's rules alone",
+            arguments: Mode.allCases)
+        func takeover(mode: Mode) throws {
+            try with(mode) { ground in
+                let foreign = try ground.foreign()
+                try ground.loadKubeProxy()
+                #expect(try ground.hasKubeProxy())
+                let connections = try ground.open()
+                let knocking = BackgroundLoop {
+                    for family in AddressFamily.allCases {
+                        let server = try ground.server(1, family)
+                        try #require(["a", "b"].contains(server), "\(server)")
+                    }
+                }
+                try knocking.waitForRounds(3)
+                let program = try RunningProgram(
+                    on: ground.cluster, ground.manifests, options: ["--adopt-from-kube-proxy"])
+                try knocking.waitForRounds(10)
+                try knocking.stop()
+                let log = try program.process.standardError
+                #expect(log.contains("took over from kube-proxy"), "\(log)")
+                #expect(try !ground.hasKubeProxy())
+                #expect(try ground.foreign() == foreign)
+                #expect(try ground.tables() == ObjectNames.tables.sorted())
+                expectAlive(connections)
+                for family in AddressFamily.allCases {
+                    #expect(try Set((0..<4).map { _ in try ground.server(1, family) }) == ["a", "b"])
+                }
+                #expect(program.terminate() == 0)
+                expectAlive(connections)
+            }
+        }
+
+        @Test(
+            "clients keep the endpoint that kube-proxy's nftables mode led them to, and the time they have left"
+        )
+        func affinity() throws {
+            try with(.nftables) { ground in
+                try ground.loadKubeProxy()
+                var led: [IPAddress: String] = [:]
+                for family in AddressFamily.allCases {
+                    let clients = try ground.cluster.addAddresses(8, to: ground.client, family)
+                    for client in clients { led[client] = try ground.server(2, family, from: client) }
+                }
+                #expect(Set(led.values).isSubset(of: ["a", "b", "c"]))
+                // Time passes, of which a client that is remembered anew would know nothing.
+                usleep(1_500_000)
+                let program = try RunningProgram(
+                    on: ground.cluster, ground.manifests, options: ["--adopt-from-kube-proxy"])
+                #expect(try !ground.hasKubeProxy())
+                let connection = try ground.node.run { try Connection() }
+                for family in AddressFamily.allCases {
+                    let entries = try connection.elements(
+                        of: "affinity-pool-default/sticky/tcp/http/8080", in: ObjectNames.tableID(family))
+                    #expect(entries.count == 8)
+                    for entry in entries {
+                        #expect(entry.timeout == 600_000)
+                        #expect((500_000...599_000).contains(entry.expiration ?? 0))
+                    }
+                }
+                for (client, server) in led {
+                    for _ in 0..<3 {
+                        #expect(try ground.server(2, client.family, from: client) == server)
+                    }
+                }
+                #expect(program.terminate() == 0)
+            }
+        }
+
+        @Test(
+            "without the flag both stay active, and a warning and a metric say so", arguments: Mode.allCases)
+        func warning(mode: Mode) throws {
+            try with(mode) { ground in
+                try ground.loadKubeProxy()
+                let connections = try ground.open()
+                let before = try ground.node.command("nft", "list", "tables")
+                let program = try RunningProgram(on: ground.cluster, ground.manifests)
+                let log = try program.process.standardError
+                #expect(log.contains("kube-proxy's rules are here as well, and both are active"), "\(log)")
+                #expect(log.contains("--adopt-from-kube-proxy"))
+                #expect(try ground.hasKubeProxy())
+                #expect(
+                    try ground.node.command("nft", "list", "tables")
+                        == before + "table ip sluice\ntable ip6 sluice\n")
+                let metrics = try ground.node.command(
+                    "curl", "-s", "--noproxy", "*", "--max-time", "10", "http://127.0.0.1:10249/metrics")
+                let wanted = mode == .nftables ? /kind="nftables"} 2\n/ : /kind="iptables-nft"} [1-9]\d\n/
+                let line = metrics.split(separator: "\n").filter {
+                    $0.hasPrefix("sluice_kube_proxy_leftovers{")
+                }.map { $0 + "\n" }.joined()
+                #expect(try wanted.firstMatch(in: line) != nil, "\(line)")
+                expectAlive(connections)
+                for family in AddressFamily.allCases {
+                    #expect(try ["a", "b"].contains(ground.server(1, family)))
+                }
+                #expect(program.terminate() == 0)
+            }
+        }
+
+        @Test(
+            "`sluice cleanup --kube-proxy` removes kube-proxy's rules, and leaves Sluice's alone",
+            arguments: Mode.allCases)
+        func cleanup(mode: Mode) throws {
+            try with(mode) { ground in
+                let foreign = try ground.foreign()
+                let program = try RunningProgram(on: ground.cluster, ground.manifests)
+                try ground.loadKubeProxy()
+                let connections = try ground.open()
+                let ending = try SluiceProgram.run("cleanup", "--kube-proxy", in: ground.node)
+                #expect(ending.status == 0)
+                #expect(ending.errors.contains("removed kube-proxy's rules"), "\(ending.errors)")
+                #expect(try !ground.hasKubeProxy())
+                #expect(try ground.foreign() == foreign)
+                #expect(try ground.tables() == ObjectNames.tables.sorted())
+                expectAlive(connections)
+                #expect(program.terminate() == 0)
+                let again = try SluiceProgram.run("cleanup", "--kube-proxy", in: ground.node)
+                #expect(again.status == 0)
+                #expect(again.errors.contains("nothing to remove"), "\(again.errors)")
+                #expect(try ground.foreign() == foreign)
+            }
+        }
+
+        @Test(
+            "the way back: `sluice cleanup` leaves kube-proxy's rules, and they serve",
+            arguments: Mode.allCases)
+        func wayBack(mode: Mode) throws {
+            try with(mode) { ground in
+                let program = try RunningProgram(on: ground.cluster, ground.manifests)
+                let connections = try ground.open()
+                #expect(program.terminate() == 0)
+                try ground.loadKubeProxy()
+                let later = try ground.open()
+                let foreign = try ground.foreign()
+                let ending = try SluiceProgram.run("cleanup", in: ground.node)
+                #expect(ending.status == 0)
+                #expect(ending.errors.contains("removed tables ip sluice and ip6 sluice"))
+                #expect(try ground.hasKubeProxy())
+                #expect(try ground.foreign() == foreign)
+                #expect(try ground.tables() == [])
+                expectAlive(connections + later)
+                for family in AddressFamily.allCases {
+                    #expect(try ["a", "b"].contains(ground.server(1, family)))
+                    #expect(try Set((0..<4).map { _ in try ground.server(2, family) }).count == 1)
+                }
+            }
+        }
+
+        @Test("a chain of kube-proxy's that a container runtime's rules lead to stays, and is named")
+        func keptChain() throws {
+            try with(.iptablesNFT) { ground in
+                try ground.loadKubeProxy()
+                let hostPort = """
+                    *nat
+                    :KUBE-HOSTPORTS - [0:0]
+                    :KUBE-HP-AAAAAAAA - [0:0]
+                    -A PREROUTING -m addrtype --dst-type LOCAL -j KUBE-HOSTPORTS
+                    -A KUBE-HOSTPORTS -p tcp -m tcp --dport 9000 -j KUBE-HP-AAAAAAAA
+                    -A KUBE-HP-AAAAAAAA -s 10.244.0.11/32 -j KUBE-MARK-MASQ
+                    COMMIT
+
+                    """
+                try ground.node.command("iptables-nft-restore", "--noflush", input: hostPort)
+                let ending = try SluiceProgram.run("cleanup", "--kube-proxy", in: ground.node)
+                #expect(ending.status == 0)
+                #expect(
+                    ending.errors.contains("in ip nat that rules of others lead to stay: KUBE-MARK-MASQ"),
+                    "\(ending.errors)")
+                let saved = try ground.node.command("iptables-nft-save", "-t", "nat")
+                #expect(saved.contains("-A KUBE-HP-AAAAAAAA -s 10.244.0.11/32 -j KUBE-MARK-MASQ"))
+                #expect(saved.contains("-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000"))
+                #expect(!saved.contains("KUBE-SERVICES"))
+            }
+        }
+    }
+}
