@@ -35,9 +35,12 @@ let package = Package(
         .target(
             name: "NFTablesKernel", dependencies: ["NFTables", "Netlink", "CNetfilter"],
             swiftSettings: strict),
+        .target(name: "XTables", dependencies: ["Netlink", "IPAddressing"], swiftSettings: strict),
         .target(
             name: "KubeProxyLeftovers",
-            dependencies: ["ServiceModel", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing"],
+            dependencies: [
+                "ServiceModel", "NFTables", "NFTablesKernel", "XTables", "KubernetesAPI", "IPAddressing",
+            ],
             exclude: ["README.md"], swiftSettings: strict),
         .target(
             name: "ProxyConfiguration",
@@ -247,7 +250,7 @@ let package = Package(
                 "sluice",
                 "Agent", "Conntrack", "HostNetwork", "Manifests", "Ruleset", "NFTables", "NFTablesKernel",
                 "KubernetesAPI", "IPAddressing", "TestNetwork", "ClusterBuilders", "Deployment",
-                "TestAPIServer", "TemporaryFiles",
+                "TestAPIServer", "TemporaryFiles", "PrometheusMetrics",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(
@@ -317,6 +320,10 @@ let package = Package(
                 "IPAddressing",
                 "TestNetwork",
             ], swiftSettings: strict),
+        .testTarget(
+            name: "XTablesTests",
+            dependencies: ["XTables", "Netlink", "SeededRandom", "IPAddressing", "TestNetwork"],
+            swiftSettings: strict),
         .testTarget(
             name: "NFTablesKernelTests", dependencies: ["NFTables", "NFTablesKernel", "TestNetwork"],
             swiftSettings: strict),

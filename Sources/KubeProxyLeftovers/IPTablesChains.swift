@@ -44,7 +44,7 @@ enum IPTablesChains {
         ],
     ]
 
-    /// Chains whose name alone says kube-proxy: kubelets before 1.28 made `KUBE-MARK-MASQ` and `KUBE-POSTROUTING` too.
+    /// Chains whose names alone don't say kube-proxy: kubelets before 1.28 made them too.
     private static let shared: Set<String> = ["KUBE-MARK-MASQ", "KUBE-POSTROUTING"]
 
     /// Whether kube-proxy made the chain.
@@ -59,9 +59,12 @@ enum IPTablesChains {
         jumps[table]?[chain]?.contains(target) == true
     }
 
-    /// Whether chains of those names have kube-proxy behind them, and not an old kubelet alone.
-    static func areKubeProxys(_ chains: some Collection<String>) -> Bool {
-        chains.contains { !shared.contains($0) }
+    /// kube-proxy's among the chains that users made in one family's tables, by table; none where there are only those
+    /// that an old kubelet makes as well.
+    static func own(_ heads: [ChainHead]) -> [TableID: [String]] {
+        let found = heads.filter { contains($0.name, in: $0.table.name) }
+        guard found.contains(where: { !shared.contains($0.name) }) else { return [:] }
+        return Dictionary(grouping: found, by: \.table).mapValues { $0.map(\.name).sorted() }
     }
 }
 

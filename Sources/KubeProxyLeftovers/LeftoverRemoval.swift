@@ -11,22 +11,50 @@ public struct LeftoverRemoval: Sendable, Equatable {
     public internal(set) var kept: [TableID: [String]] = [:]
 }
 
+extension LeftoverRemoval {
+    mutating func add(_ removal: ChainRemoval, _ table: TableID) {
+        if !removal.kept.isEmpty { kept[table, default: []] += removal.kept }
+    }
+}
+
 extension Leftovers {
     /// How often it is begun anew when somebody changes what is to be removed.
     private static let attempts = 3
 
-    /// Removes what kube-proxy left in nf_tables, as one transaction: all of it goes, or nothing.
+    /// Removes what kube-proxy left in nf_tables, as one transaction, and then what it left in each table of legacy
+    /// iptables, which is replaced as a whole.
     ///
     /// Rules of others, the kubelet's chains and iptables' own tables and built-in chains stay.
     public static func remove(_ connection: Connection) throws(KernelError) -> LeftoverRemoval {
+        let found = try find(connection)
+        var result = try retrying { () throws(KernelError) in try removeOnce(connection) }
+        for family in families {
+            let legacy = try retrying { () throws(KernelError) in try LegacyTables.remove(family) }
+            for (table, removal) in legacy {
+                result.add(removal, table)
+                if !removal.chains.isEmpty { result.removed.legacyChains[table] = removal.chains }
+            }
+        }
+        result.removed.guardedForwarding = found.guardedForwarding.filter { family in
+            [result.removed.chains, result.removed.legacyChains].contains {
+                $0[TableID(family, "filter")]?.contains("KUBE-FORWARD") == true
+            }
+        }
+        return result
+    }
+
+    private static func retrying<Result>(
+        _ body: () throws(KernelError) -> Result
+    ) throws(KernelError) -> Result {
         var attempt = 1
         while true {
             do throws(KernelError) {
-                return try removeOnce(connection)
+                return try body()
             } catch {
-                // A handle or a chain of which somebody else disposed, or a chain that got a rule since.
-                let isRace = error.errno == ENOENT || error.errno == EBUSY
-                guard case .refused = error, isRace, attempt < attempts else { throw error }
+                // A handle or a chain of which somebody else disposed, a chain that got a rule since, or a legacy table
+                // that has another number of rules.
+                let isRace = [ENOENT, EBUSY, EAGAIN].contains(error.errno)
+                guard isRace, attempt < attempts else { throw error }
                 attempt += 1
             }
         }
@@ -45,13 +73,10 @@ extension Leftovers {
             if !removal.kept.isEmpty {
                 links = try connection.links(in: table) { own.contains($1) }
                 removal = ChainRemoval(table: table.name, present: chains, links: links)
-                result.kept[table] = removal.kept
             }
+            result.add(removal, table)
             operations += removal.operations(table)
             if !removal.chains.isEmpty { result.removed.chains[table] = removal.chains }
-        }
-        result.removed.guardedForwarding = found.guardedForwarding.filter {
-            result.removed.chains[TableID($0, "filter")]?.contains("KUBE-FORWARD") == true
         }
         try connection.commit(operations)
         return result

@@ -2,6 +2,7 @@ import Glibc
 import IPAddressing
 public import NFTables
 public import NFTablesKernel
+import XTables
 
 /// What kube-proxy has left behind in a node's network namespace, or still writes there.
 ///
@@ -11,6 +12,7 @@ public struct Leftovers: Sendable, Equatable {
     public enum Kind: String, Sendable, CaseIterable {
         case nftables
         case iptablesNFT = "iptables-nft"
+        case iptablesLegacy = "iptables-legacy"
         case ipvs
     }
 
@@ -18,6 +20,8 @@ public struct Leftovers: Sendable, Equatable {
     public internal(set) var tables: [TableID] = []
     /// The iptables mode's chains, by the table of nf_tables in which iptables-nft has them.
     public internal(set) var chains: [TableID: [String]] = [:]
+    /// The iptables mode's chains in tables of legacy iptables, which are none of nf_tables'.
+    public internal(set) var legacyChains: [TableID: [String]] = [:]
     /// Families in which packets that nobody accepts are not forwarded, and kube-proxy's chain `KUBE-FORWARD` accepts
     /// those of Services.
     public internal(set) var guardedForwarding: [Family] = []
@@ -37,25 +41,36 @@ public struct Leftovers: Sendable, Equatable {
         for family in families {
             let table = TableID(family, table)
             if present.contains(table) { result.tables.append(table) }
-            guard IPTablesChains.tables.contains(where: { present.contains(TableID(family, $0)) }) else {
-                continue
+            if IPTablesChains.tables.contains(where: { present.contains(TableID(family, $0)) }) {
+                result.add(try connection.chainHeads(family), family)
             }
-            result.add(try connection.chainHeads(family), family)
+            try result.addLegacy(family)
         }
         result.hasIPVS = if_nametoindex(dummyLink) != 0
         return result
     }
 
     mutating func add(_ heads: [ChainHead], _ family: Family) {
-        let found = heads.filter { !$0.isBase && IPTablesChains.contains($0.name, in: $0.table.name) }
-        guard IPTablesChains.areKubeProxys(found.map(\.name)) else { return }
-        chains.merge(
-            Dictionary(grouping: found, by: \.table).mapValues { $0.map(\.name).sorted() },
-            uniquingKeysWith: +)
+        chains.merge(IPTablesChains.own(heads.filter { !$0.isBase }), uniquingKeysWith: +)
         let isGuarded = heads.contains {
             $0.table.name == "filter" && $0.name == "FORWARD" && $0.policy == .drop
         }
-        if isGuarded, found.contains(where: { $0.name == "KUBE-FORWARD" }) {
+        if isGuarded { noteGuardedForwarding(family, chains) }
+    }
+
+    private mutating func addLegacy(_ family: Family) throws(KernelError) {
+        let tables = try LegacyTables.read(family)
+        let heads = tables.flatMap { table in
+            table.chains.map { ChainHead(table: TableID(family, table.name), name: $0) }
+        }
+        legacyChains.merge(IPTablesChains.own(heads), uniquingKeysWith: +)
+        if tables.contains(where: { $0.name == "filter" && $0.drops(atTheEndOf: "FORWARD") }) {
+            noteGuardedForwarding(family, legacyChains)
+        }
+    }
+
+    private mutating func noteGuardedForwarding(_ family: Family, _ chains: [TableID: [String]]) {
+        if chains[TableID(family, "filter")]?.contains("KUBE-FORWARD") == true {
             guardedForwarding.append(family)
         }
     }
@@ -63,14 +78,18 @@ public struct Leftovers: Sendable, Equatable {
     public var isEmpty: Bool { counts.values.allSatisfy { $0 == 0 } }
 
     /// Whether there is anything that `remove` removes.
-    public var areRemovable: Bool { !tables.isEmpty || !chains.isEmpty }
+    public var areRemovable: Bool { !tables.isEmpty || !chains.isEmpty || !legacyChains.isEmpty }
 
     /// How much there is of each kind: tables of nftables, chains of iptables, 1 for IPVS.
     public var counts: [Kind: Int] {
         [
-            .nftables: tables.count, .iptablesNFT: chains.values.reduce(0) { $0 + $1.count },
-            .ipvs: hasIPVS ? 1 : 0,
+            .nftables: tables.count, .iptablesNFT: Self.count(chains),
+            .iptablesLegacy: Self.count(legacyChains), .ipvs: hasIPVS ? 1 : 0,
         ]
+    }
+
+    private static func count(_ chains: [TableID: [String]]) -> Int {
+        chains.values.reduce(0) { $0 + $1.count }
     }
 }
 
@@ -79,9 +98,10 @@ extension Leftovers: CustomStringConvertible {
     public var description: String {
         var parts: [String] = []
         if !tables.isEmpty { parts.append("tables \(Self.list(tables))") }
-        if !chains.isEmpty {
+        for (kind, chains) in [(Kind.iptablesNFT, chains), (.iptablesLegacy, legacyChains)]
+        where !chains.isEmpty {
             parts.append(
-                "\(counts[.iptablesNFT] ?? 0) chains KUBE-… of iptables-nft in \(Self.list(chains.keys.sorted()))"
+                "\(Self.count(chains)) chains KUBE-… of \(kind.rawValue) in \(Self.list(chains.keys.sorted()))"
             )
         }
         if hasIPVS { parts.append("link \(Self.dummyLink) of the IPVS mode") }

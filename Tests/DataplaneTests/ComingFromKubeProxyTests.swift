@@ -1,9 +1,13 @@
+import Agent
 import ClusterBuilders
 import Foundation
 import IPAddressing
+import Logging
 import NFTables
 import NFTablesKernel
+import PrometheusMetrics
 import Ruleset
+import Synchronization
 import TestNetwork
 import Testing
 
@@ -14,6 +18,7 @@ extension DataplaneTests {
         enum Mode: String, CaseIterable, CustomTestStringConvertible {
             case nftables
             case iptablesNFT = "iptables-nft"
+            case iptablesLegacy = "iptables-legacy"
 
             var testDescription: String { rawValue }
         }
@@ -57,11 +62,16 @@ extension DataplaneTests {
             var client: TestCluster.Host { cluster[pod: "client"] }
 
             private func tool(_ family: AddressFamily, _ verb: String) -> String {
-                "\(family == .ipv4 ? "iptables" : "ip6tables")-nft-\(verb)"
+                let variant = mode == .iptablesNFT ? "nft" : "legacy"
+                return "\(family == .ipv4 ? "iptables" : "ip6tables")-\(variant)-\(verb)"
             }
 
-            private func restore(_ script: String, _ family: AddressFamily) throws {
+            func restore(_ script: String, _ family: AddressFamily) throws {
                 try node.command(tool(family, "restore"), "--noflush", input: script)
+            }
+
+            func save(_ family: AddressFamily, _ options: String...) throws -> String {
+                try node.command("sh", "-c", ([tool(family, "save")] + options).joined(separator: " "))
             }
 
             /// Kube-proxy writes its rules.
@@ -91,7 +101,10 @@ extension DataplaneTests {
 
             /// Whether any rule of kube-proxy's is there.
             func hasKubeProxy() throws -> Bool {
-                let listing = try node.command("nft", "list", "ruleset")
+                var listing = try node.command("nft", "list", "ruleset")
+                if mode == .iptablesLegacy {
+                    listing = try AddressFamily.allCases.map { try node.command(tool($0, "save")) }.joined()
+                }
                 return listing.contains("table ip kube-proxy") || listing.contains("table ip6 kube-proxy")
                     || listing.contains("KUBE-S") || listing.contains("KUBE-PROXY")
                     || listing.contains("KUBE-MARK-MASQ")
@@ -224,7 +237,12 @@ extension DataplaneTests {
                         == before + "table ip sluice\ntable ip6 sluice\n")
                 let metrics = try ground.node.command(
                     "curl", "-s", "--noproxy", "*", "--max-time", "10", "http://127.0.0.1:10249/metrics")
-                let wanted = mode == .nftables ? /kind="nftables"} 2\n/ : /kind="iptables-nft"} [1-9]\d\n/
+                let wanted =
+                    switch mode {
+                    case .nftables: /kind="nftables"} 2\n/
+                    case .iptablesNFT: /kind="iptables-nft"} [1-9]\d\n/
+                    case .iptablesLegacy: /kind="iptables-legacy"} [1-9]\d\n/
+                    }
                 let line = metrics.split(separator: "\n").filter {
                     $0.hasPrefix("sluice_kube_proxy_leftovers{")
                 }.map { $0 + "\n" }.joined()
@@ -286,9 +304,11 @@ extension DataplaneTests {
             }
         }
 
-        @Test("a chain of kube-proxy's that a container runtime's rules lead to stays, and is named")
-        func keptChain() throws {
-            try with(.iptablesNFT) { ground in
+        @Test(
+            "a chain of kube-proxy's that a container runtime's rules lead to stays, and is named",
+            arguments: [Mode.iptablesNFT, .iptablesLegacy])
+        func keptChain(mode: Mode) throws {
+            try with(mode) { ground in
                 try ground.loadKubeProxy()
                 let hostPort = """
                     *nat
@@ -300,17 +320,127 @@ extension DataplaneTests {
                     COMMIT
 
                     """
-                try ground.node.command("iptables-nft-restore", "--noflush", input: hostPort)
+                try ground.restore(hostPort, .ipv4)
                 let ending = try SluiceProgram.run("cleanup", "--kube-proxy", in: ground.node)
                 #expect(ending.status == 0)
                 #expect(
                     ending.errors.contains("in ip nat that rules of others lead to stay: KUBE-MARK-MASQ"),
                     "\(ending.errors)")
-                let saved = try ground.node.command("iptables-nft-save", "-t", "nat")
+                let saved = try ground.save(.ipv4)
                 #expect(saved.contains("-A KUBE-HP-AAAAAAAA -s 10.244.0.11/32 -j KUBE-MARK-MASQ"))
                 #expect(saved.contains("-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000"))
                 #expect(!saved.contains("KUBE-SERVICES"))
             }
+        }
+
+        @Test(
+            "where forwarding is guarded, a warning tells that KUBE-FORWARD is gone",
+            arguments: [Mode.iptablesNFT, .iptablesLegacy])
+        func guardedForwarding(mode: Mode) throws {
+            try with(mode) { ground in
+                try ground.loadKubeProxy()
+                try ground.restore("*filter\n:FORWARD DROP [0:0]\nCOMMIT\n", .ipv4)
+                let ending = try SluiceProgram.run("cleanup", "--kube-proxy", in: ground.node)
+                #expect(ending.status == 0)
+                #expect(
+                    ending.errors.contains("table ip filter drops what its chain FORWARD doesn't accept"),
+                    "\(ending.errors)")
+                #expect(!ending.errors.contains("ip6 filter drops"))
+            }
+        }
+
+        @Test("rules of legacy iptables go on counting where they were")
+        func counters() throws {
+            try with(.iptablesLegacy) { ground in
+                try ground.loadKubeProxy()
+                for family in AddressFamily.allCases { _ = try ground.server(1, family) }
+                func counted() throws -> [(rule: String, packets: Int)] {
+                    try ground.save(.ipv4, "-c").matches(of: /\[(\d+):\d+\] (-A .*)/).map {
+                        (String($0.output.2), Int($0.output.1) ?? 0)
+                    }
+                }
+                let before = Dictionary(try counted().map { ($0.rule, $0.packets) }, uniquingKeysWith: +)
+                let ending = try SluiceProgram.run("cleanup", "--kube-proxy", in: ground.node)
+                #expect(ending.status == 0)
+                let after = try counted()
+                #expect(after.contains { $0.packets > 0 })
+                for (rule, packets) in after { #expect(packets >= before[rule] ?? .max, "\(rule)") }
+                #expect(after.count < before.count)
+            }
+        }
+
+        @Test("looking and cleaning up make no table of iptables where there was none")
+        func nothingIsMade() throws {
+            try TestCluster.with { cluster in
+                let node = cluster.node.namespace
+                func tables() throws -> String {
+                    try node.command("nft", "list", "tables")
+                        + node.command(
+                            "sh", "-c",
+                            "cat /proc/thread-self/net/ip_tables_names /proc/thread-self/net/ip6_tables_names || true"
+                        )
+                }
+                let before = try tables()
+                let ending = try SluiceProgram.run("cleanup", "--kube-proxy", in: node)
+                #expect(ending.status == 0)
+                #expect(ending.errors.contains("nothing to remove"))
+                #expect(try tables() == before)
+            }
+        }
+
+        /// A log that keeps its lines.
+        private final class LogLines: LogHandler, Sendable {
+            let lines = Mutex<[String]>([])
+            var logLevel: Logger.Level {
+                get { .debug }
+                set {}
+            }
+            var metadata: Logger.Metadata {
+                get { [:] }
+                set {}
+            }
+            subscript(metadataKey _: String) -> Logger.Metadata.Value? {
+                get { nil }
+                set {}
+            }
+            func log(event: LogEvent) { lines.withLock { $0.append("\(event.message)") } }
+        }
+
+        @Test("a kube-proxy that still runs is noticed, and so is its end")
+        func stillRunning() async throws {
+            let cluster = try TestCluster()
+            defer { cluster.remove() }
+            let ground = try Ground(cluster, .nftables)
+            try ground.loadKubeProxy()
+            let log = LogLines()
+            let metrics = AgentMetrics()
+            let takeover = KubeProxyTakeover(
+                isAsked: true, metrics: metrics, logger: Logger(label: "test") { _ in log })
+            let connection = try ground.node.run { try Connection() }
+            let writer = RulesetWriter(settings: ProxySettings(nodeName: "node"), kernel: connection)
+            _ = try writer.write(environment: NodeEnvironment())
+            takeover.run(writer)
+            func gauge() -> Bool { metrics.registry.text.contains("kind=\"nftables\"} 2") }
+            #expect(!gauge())
+            var steps: [() throws -> Void] = [
+                { try ground.loadKubeProxy() }, { #expect(gauge()) },
+                { try ground.node.loadRules("delete table ip kube-proxy; delete table ip6 kube-proxy") },
+                { #expect(!gauge()) },
+            ]
+            let node = ground.node
+            await takeover.watch { _ in
+                guard !steps.isEmpty else { throw CancellationError() }
+                try steps.removeFirst()()
+            } _: { () throws(KernelError) in
+                do {
+                    return try node.run { try Connection() }
+                } catch {
+                    throw .lost("\(error)")
+                }
+            }
+            let told = log.lines.withLock { $0 }
+            #expect(told.filter { $0.contains("kube-proxy's rules are back") }.count == 1, "\(told)")
+            #expect(told.last == "kube-proxy's rules are gone")
         }
     }
 }
