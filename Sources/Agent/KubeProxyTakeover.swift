@@ -4,7 +4,7 @@ public import Logging
 import NFTables
 public import NFTablesKernel
 import Ruleset
-import ServiceModel
+package import ServiceModel
 
 /// What is done about kube-proxy's rules once Sluice's own are in force.
 ///
@@ -136,7 +136,7 @@ extension LeftoverRemoval {
 
 extension RulesetWriter {
     /// Whether the kernel's tables are what they shall be; all of them are read for that.
-    func isInForce() throws(KernelError) -> Bool {
+    package func isInForce() throws(KernelError) -> Bool {
         compiler.repair(try readTables()).operations.isEmpty
     }
 
@@ -146,7 +146,7 @@ extension RulesetWriter {
     /// Remembers clients that another proxy led, where their endpoints are still there and nothing is known of them.
     ///
     /// - Returns: how many entries were made. A client may have one under each traffic policy.
-    func remember(_ clients: [ServicePortID: [LedClient]]) throws(KernelError) -> Int {
+    package func remember(_ clients: [ServicePortID: [LedClient]]) throws(KernelError) -> Int {
         var count = 0
         for (id, clients) in clients.sorted(by: { $0.key < $1.key }) {
             for (family, clients) in Dictionary(grouping: clients, by: \.client.family) {
