@@ -1,10 +1,7 @@
-import IPAddressing
 public import KubeProxyLeftovers
 public import Logging
-import NFTables
 public import NFTablesKernel
-import Ruleset
-package import ServiceModel
+import ServiceModel
 
 /// What is done about kube-proxy's rules once Sluice's own are in force.
 ///
@@ -25,6 +22,24 @@ public struct KubeProxyTakeover: Sendable {
         self.isAsked = isAsked
         self.metrics = metrics
         self.logger = logger
+    }
+
+    /// kube-proxy, as the one who serves until Sluice does.
+    public var predecessor: Predecessor<Connection> {
+        Predecessor(clients: clients, retire: run)
+    }
+
+    // MARK: Before the first commit
+
+    /// The affinity that is to come over; none where nothing is to be taken over.
+    private func clients(_ connection: Connection) -> [ServicePortID: [LedClient]] {
+        guard isAsked else { return [:] }
+        do throws(KernelError) {
+            return try Leftovers.affinity(connection).clients
+        } catch {
+            logger.warning("kube-proxy's affinity can't be read", metadata: ["error": "\(error)"])
+            return [:]
+        }
     }
 
     // MARK: Behind the first commit
@@ -65,20 +80,20 @@ public struct KubeProxyTakeover: Sendable {
             logger.warning("kube-proxy's IPVS mode was here: `kube-proxy --cleanup` removes what it left")
         }
         guard found.areRemovable else { return false }
+        // Those that came since the first look, or all where Sluice's tables were there already.
+        let held = try Leftovers.affinity(writer.kernel)
+        try writer.remember(held.clients)
+        if held.unreadable > 0 {
+            logger.warning("\(held.unreadable) affinity sets of kube-proxy's don't tell their Service")
+        }
         guard try writer.isInForce() else {
             logger.error(
                 "Sluice's tables are not what was committed: kube-proxy's rules stay; the next start tries again"
             )
             return false
         }
-        let held = try Leftovers.affinity(writer.kernel)
-        let remembered = try writer.remember(held.clients)
-        if held.unreadable > 0 {
-            logger.warning("\(held.unreadable) affinity sets of kube-proxy's don't tell their Service")
-        }
         try Leftovers.remove(writer.kernel).tell(logger)
-        logger.info(
-            "took over from kube-proxy", metadata: ["clients": "\(remembered)", "of": "\(held.count)"])
+        logger.info("took over from kube-proxy", metadata: ["clients": "\(held.count)"])
         return true
     }
 
@@ -130,55 +145,6 @@ extension LeftoverRemoval {
             logger.warning(
                 "table \(family) filter drops what its chain FORWARD doesn't accept, and KUBE-FORWARD, which accepted Services' packets, is gone"
             )
-        }
-    }
-}
-
-extension RulesetWriter {
-    /// Whether the kernel's tables are what they shall be; all of them are read for that.
-    package func isInForce() throws(KernelError) -> Bool {
-        compiler.repair(try readTables()).operations.isEmpty
-    }
-
-    /// How often affinity is taken over anew when packets write to the maps at the same moment.
-    private static var takeoverAttempts: Int { 3 }
-
-    /// Remembers clients that another proxy led, where their endpoints are still there and nothing is known of them.
-    ///
-    /// - Returns: how many entries were made. A client may have one under each traffic policy.
-    package func remember(_ clients: [ServicePortID: [LedClient]]) throws(KernelError) -> Int {
-        var count = 0
-        for (id, clients) in clients.sorted(by: { $0.key < $1.key }) {
-            for (family, clients) in Dictionary(grouping: clients, by: \.client.family) {
-                for takeover in compiler.affinityTakeovers(of: id, family) {
-                    count += try remember(clients, takeover)
-                }
-            }
-        }
-        return count
-    }
-
-    private func remember(_ clients: [LedClient], _ takeover: AffinityTakeover) throws(KernelError) -> Int {
-        var attempt = 1
-        while true {
-            var standing: [String: [Element]] = [:]
-            for map in takeover.maps { standing[map] = try kernel.elements(of: map, in: takeover.table) }
-            let operations = takeover.operations(clients, standing: standing)
-            guard !operations.isEmpty else { return 0 }
-            do throws(KernelError) {
-                _ = try kernel.commit(operations)
-                return operations.reduce(0) { count, operation in
-                    if case .addElements(_, _, let elements) = operation {
-                        count + elements.count
-                    } else {
-                        count
-                    }
-                }
-            } catch {
-                // A packet wrote an entry for one of the clients since.
-                guard case .refused = error, attempt < Self.takeoverAttempts else { throw error }
-                attempt += 1
-            }
         }
     }
 }

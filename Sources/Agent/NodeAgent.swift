@@ -27,7 +27,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
     private let checksChanged: @Sendable ([ObjectName: HealthCheckServers.Check]) -> Void
     private var isServing = false
     private let serving: @Sendable () -> Void
-    private let takeOver: ((RulesetWriter<Kernel>) -> Void)?
+    private let predecessor: Predecessor<Kernel>?
     private let found: @Sendable (ObjectProblem) -> Void
     private let clock = ContinuousClock()
     /// How many of the Services that a commit changes are logged by name.
@@ -39,24 +39,25 @@ public final class NodeAgent<Kernel: RuleKernel> {
     ///   - inForce: told, once rules are in force, which UDP flows are right, whenever that changes.
     ///   - checksChanged: told what load balancers shall hear of this node, whenever that changes.
     ///   - serving: told once, when the first rules are in force.
-    ///   - takeOver: called once, behind `serving`: what other proxies left may go now.
+    ///   - predecessor: the proxy that served until now; retired once, behind `serving`.
     ///   - found: told of each problem with an object, once.
     public init(
         settings: ProxySettings, kernel: Kernel, inbox: ChangeInbox, logger: Logger,
         inForce: @escaping @Sendable (UDPCleanup) -> Void = { _ in },
         checksChanged: @escaping @Sendable ([ObjectName: HealthCheckServers.Check]) -> Void = { _ in },
         serving: @escaping @Sendable () -> Void = {},
-        takeOver: ((RulesetWriter<Kernel>) -> Void)? = nil,
+        predecessor: Predecessor<Kernel>? = nil,
         found: @escaping @Sendable (ObjectProblem) -> Void = { _ in }
     ) {
         self.serving = serving
-        self.takeOver = takeOver
+        self.predecessor = predecessor
         self.found = found
         self.checksChanged = checksChanged
         self.inForce = inForce
         pacing = CommitPacing(minimumPause: settings.minSyncPeriod)
         planner = Planner(settings: settings)
         writer = RulesetWriter(settings: settings, kernel: kernel)
+        writer.clientsLed = predecessor?.clients
         self.inbox = inbox
         latency = ProgrammingLatency(start: Moment.now.wall)
         self.logger = logger
@@ -125,7 +126,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
             if !isServing {
                 isServing = true
                 serving()
-                takeOver?(writer)
+                predecessor?.retire(writer)
             }
             return report.messages > 0 || report.compared
         } catch {

@@ -32,6 +32,8 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     let kernel: Kernel
     private var isInDoubt = true
     private var isFirst = true
+    /// Asked once, for clients that another proxy led, when the first tables are about to be made.
+    var clientsLed: ((Kernel) -> [ServicePortID: [LedClient]])?
     /// Plans that came before the kernel's tables could be read.
     private var pending: [ObjectName: ServicePlan?] = [:]
     /// What writes that failed found: a plan is compiled once, whatever becomes of its commit.
@@ -94,7 +96,9 @@ public final class RulesetWriter<Kernel: RuleKernel> {
         report.compared = true
         let tables: [AddressFamily: Table]
         if let actual { tables = actual } else { tables = try readTables() }
-        try commit(compiler.repair(tables), &report)
+        var delta = compiler.repair(tables)
+        delta.operations += clientsOfPredecessor(tables)
+        try commit(delta, &report)
         isInDoubt = false
         return told(report)
     }

@@ -136,7 +136,7 @@ struct NodeProgram: Sendable {
         NodeAgent(
             settings: configuration.proxy, kernel: connection, inbox: inbox, logger: logger,
             inForce: { [flows] in flows.put($0) }, checksChanged: { [checks] in checks.put($0) },
-            serving: { tell(.ready) }, takeOver: { [takeover] in takeover.run($0) },
+            serving: { tell(.ready) }, predecessor: takeover.predecessor,
             found: { [cluster] in cluster?.report($0, reason: "NotServedAsAsked", action: "Serve") })
     }
 

@@ -198,15 +198,26 @@ extension DataplaneTests {
                 #expect(Set(led.values).isSubset(of: ["a", "b", "c"]))
                 // Time passes, of which a client that is remembered anew would know nothing.
                 usleep(1_500_000)
+                // And some come again and again, whichever proxy leads them at that moment.
+                let busy = led.filter { $0.key.low % 4 == 0 }
+                let knocking = BackgroundLoop {
+                    for (client, server) in busy {
+                        let answer = try ground.server(2, client.family, from: client)
+                        try #require(answer == server, "\(client) met \(answer), not \(server)")
+                    }
+                }
+                try knocking.waitForRounds(2)
                 let program = try RunningProgram(
                     on: ground.cluster, ground.manifests, options: ["--adopt-from-kube-proxy"])
+                try knocking.waitForRounds(5)
+                try knocking.stop()
                 #expect(try !ground.hasKubeProxy())
                 let connection = try ground.node.run { try Connection() }
                 for family in AddressFamily.allCases {
                     let entries = try connection.elements(
                         of: "affinity-pool-default/sticky/tcp/http/8080", in: ObjectNames.tableID(family))
                     #expect(entries.count == 8)
-                    for entry in entries {
+                    for entry in entries where !busy.keys.contains(where: { $0.bytes == entry.key.bytes }) {
                         #expect(entry.timeout == 600_000)
                         #expect((500_000...599_000).contains(entry.expiration ?? 0))
                     }
@@ -419,7 +430,7 @@ extension DataplaneTests {
             let connection = try ground.node.run { try Connection() }
             let writer = RulesetWriter(settings: ProxySettings(nodeName: "node"), kernel: connection)
             _ = try writer.write(environment: NodeEnvironment())
-            takeover.run(writer)
+            takeover.predecessor.retire(writer)
             func gauge() -> Bool { metrics.registry.text.contains("kind=\"nftables\"} 2") }
             #expect(!gauge())
             var steps: [() throws -> Void] = [
