@@ -42,7 +42,7 @@ struct CleanupCommand: ParsableCommand {
     }
 
     private static func removeLeftovers(_ logger: Logger) throws {
-        try reporting(logger) {
+        try reporting(logger, failed: "not all that kube-proxy left was removed") {
             let connection = try Preflight.connect()
             let removal = try Leftovers.remove(connection)
             removal.tell(logger)
@@ -55,14 +55,16 @@ struct CleanupCommand: ParsableCommand {
         }
     }
 
-    private static func reporting(_ logger: Logger, _ body: () throws -> Void) throws {
+    private static func reporting(
+        _ logger: Logger, failed: Logger.Message = "nothing was removed", _ body: () throws -> Void
+    ) throws {
         do {
             try body()
         } catch let error as PreflightError {
             logger.critical("\(error)")
             throw ExitCode.failure
         } catch let error as KernelError {
-            logger.critical("nothing was removed", metadata: ["error": "\(error)"])
+            logger.critical(failed, metadata: ["error": "\(error)"])
             throw ExitCode.failure
         }
     }

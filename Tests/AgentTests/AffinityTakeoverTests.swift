@@ -2,9 +2,11 @@ import Agent
 import FakeKernel
 import IPAddressing
 import KubernetesAPI
+import Logging
 import NFTables
 import NFTablesKernel
 import ServiceModel
+import Synchronization
 import Testing
 
 @Suite("Clients that another proxy led")
@@ -123,5 +125,66 @@ struct AffinityTakeoverTests {
         #expect(try !bench.writer.isInForce())
         try bench.kernel.change([.deleteTable(TableID(.ip6, "sluice"))])
         #expect(try !bench.writer.isInForce())
+    }
+
+    /// What happened, in order.
+    private final class Calls: Sendable {
+        private let calls = Mutex<[String]>([])
+        var all: [String] { calls.withLock { $0 } }
+        func add(_ call: String) { calls.withLock { $0.append(call) } }
+    }
+
+    /// An agent that comes after another proxy, and how often that one was asked for its clients and retired.
+    private func agent(
+        on kernel: FakeNFTables, _ asked: Calls
+    ) -> NodeAgent<FakeNFTables> {
+        NodeAgent(
+            settings: ProxySettings(nodeName: "node"), kernel: kernel, inbox: ChangeInbox(),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            predecessor: Predecessor(
+                clients: { _ in
+                    asked.add("asked after \(kernel.transactions.count)")
+                    return [Self.web: [Self.led("192.0.2.1", "10.244.0.2", left: 70)]]
+                },
+                retire: { _ in asked.add("retired after \(kernel.transactions.count)") }))
+    }
+
+    private static let objects = [
+        service("web", "10.96.0.1", affinity: 100), endpoints("web", "10.244.0.1", "10.244.0.2"),
+    ]
+
+    @Test("they come with the tables, in one transaction, and then the other proxy is retired")
+    func together() throws {
+        let (kernel, asked) = (FakeNFTables(), Calls())
+        let agent = agent(on: kernel, asked)
+        try agent.start(Self.objects)
+        #expect(kernel.transactions.count == 1)
+        #expect(
+            try kernel.elements(of: Self.map, in: Self.table) == [
+                Self.entry("192.0.2.1", "10.244.0.2", left: 70)
+            ])
+        try agent.start([service("more", "10.96.0.2")])
+        #expect(asked.all == ["asked after 0", "retired after 1"])
+    }
+
+    @Test("a first transaction that fails is tried again without them, and nobody is retired before")
+    func failing() throws {
+        let (kernel, asked) = (FakeNFTables(), Calls())
+        let agent = agent(on: kernel, asked)
+        kernel.failCommits([.refused])
+        #expect(throws: KernelError.self) { try agent.start(Self.objects) }
+        #expect(asked.all == ["asked after 0"])
+        try agent.start([])
+        #expect(asked.all == ["asked after 0", "retired after 1"])
+        #expect(try kernel.elements(of: Self.map, in: Self.table) == [])
+    }
+
+    @Test("tables that stand aren't touched for their sake")
+    func standing() throws {
+        let (bench, asked) = (try Self.bench(), Calls())
+        let agent = agent(on: bench.kernel, asked)
+        try agent.start(Self.objects + [service("plain", "10.96.0.2"), endpoints("plain", "10.244.0.1")])
+        #expect(bench.kernel.transactions.count == 1)
+        #expect(asked.all == ["retired after 1"])
     }
 }

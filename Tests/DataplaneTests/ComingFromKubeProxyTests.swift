@@ -399,6 +399,32 @@ extension DataplaneTests {
             }
         }
 
+        @Test("where the kernel refuses to remove a chain, all of kube-proxy's rules stay")
+        func refused() throws {
+            try with(.iptablesNFT) { ground in
+                try ground.loadKubeProxy()
+                // In use by a map, of which no rule tells.
+                try ground.node.loadRules(
+                    "add map ip nat others { type mark : verdict; elements = { 1 : jump KUBE-MARK-MASQ }; }")
+                let before = try ground.node.command("nft", "-s", "list", "ruleset")
+                let ending = try SluiceProgram.run("cleanup", "--kube-proxy", in: ground.node)
+                #expect(ending.status == 1)
+                #expect(
+                    ending.errors.contains("not all that kube-proxy left was removed"), "\(ending.errors)")
+                #expect(
+                    ending.errors.contains("delete chain ip nat KUBE-MARK-MASQ: EBUSY"), "\(ending.errors)")
+                #expect(try ground.node.command("nft", "-s", "list", "ruleset") == before)
+                let program = try RunningProgram(
+                    on: ground.cluster, ground.manifests, options: ["--adopt-from-kube-proxy"])
+                #expect(try program.process.standardError.contains("kube-proxy's rules stay"))
+                #expect(try ground.hasKubeProxy())
+                for family in AddressFamily.allCases {
+                    #expect(try ["a", "b"].contains(ground.server(1, family)))
+                }
+                #expect(program.terminate() == 0)
+            }
+        }
+
         /// A log that keeps its lines.
         private final class LogLines: LogHandler, Sendable {
             let lines = Mutex<[String]>([])
@@ -417,19 +443,42 @@ extension DataplaneTests {
             func log(event: LogEvent) { lines.withLock { $0.append("\(event.message)") } }
         }
 
-        @Test("a kube-proxy that still runs is noticed, and so is its end")
-        func stillRunning() async throws {
-            let cluster = try TestCluster()
-            defer { cluster.remove() }
-            let ground = try Ground(cluster, .nftables)
+        /// A takeover, and a writer whose tables are in force.
+        private func prepare(
+            _ ground: Ground, _ log: LogLines, _ metrics: AgentMetrics = AgentMetrics()
+        ) throws -> (takeover: KubeProxyTakeover, writer: RulesetWriter<Connection>) {
             try ground.loadKubeProxy()
-            let log = LogLines()
-            let metrics = AgentMetrics()
             let takeover = KubeProxyTakeover(
                 isAsked: true, metrics: metrics, logger: Logger(label: "test") { _ in log })
             let connection = try ground.node.run { try Connection() }
             let writer = RulesetWriter(settings: ProxySettings(nodeName: "node"), kernel: connection)
             _ = try writer.write(environment: NodeEnvironment())
+            return (takeover, writer)
+        }
+
+        @Test("tables that aren't what was committed are no reason to remove kube-proxy's")
+        func notInForce() throws {
+            try with(.nftables) { ground in
+                let log = LogLines()
+                let (takeover, writer) = try prepare(ground, log)
+                try ground.node.loadRules("flush chain ip sluice dispatch")
+                takeover.predecessor.retire(writer)
+                #expect(try ground.hasKubeProxy())
+                let told = log.lines.withLock { $0 }
+                #expect(told.count == 1)
+                #expect(
+                    told.first?.hasPrefix("Sluice's tables are not what was committed") == true, "\(told)")
+            }
+        }
+
+        @Test("a kube-proxy that still runs is noticed, and so is its end")
+        func stillRunning() async throws {
+            let cluster = try TestCluster()
+            defer { cluster.remove() }
+            let ground = try Ground(cluster, .nftables)
+            let log = LogLines()
+            let metrics = AgentMetrics()
+            let (takeover, writer) = try prepare(ground, log, metrics)
             takeover.predecessor.retire(writer)
             func gauge() -> Bool { metrics.registry.text.contains("kind=\"nftables\"} 2") }
             #expect(!gauge())
