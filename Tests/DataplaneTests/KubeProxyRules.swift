@@ -2,7 +2,7 @@ import ClusterBuilders
 import IPAddressing
 import TestNetwork
 
-/// Rules in the shape that kube-proxy v1.36 gives them: its nftables mode's table, and its iptables mode's chains.
+/// Rules in the shape that kube-proxy gives them: its nftables mode's table, and its iptables mode's chains.
 struct KubeProxyRules {
     /// A Service `default/<name>` with port 80, `http` over TCP, to 8080 of pods.
     struct ServedService {
