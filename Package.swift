@@ -35,6 +35,13 @@ let package = Package(
         .target(
             name: "NFTablesKernel", dependencies: ["NFTables", "Netlink", "CNetfilter"],
             swiftSettings: strict),
+        .target(name: "XTables", dependencies: ["Netlink", "IPAddressing"], swiftSettings: strict),
+        .target(
+            name: "KubeProxyLeftovers",
+            dependencies: [
+                "ServiceModel", "NFTables", "NFTablesKernel", "XTables", "KubernetesAPI", "IPAddressing",
+            ],
+            exclude: ["README.md"], swiftSettings: strict),
         .target(
             name: "ProxyConfiguration",
             dependencies: [
@@ -114,7 +121,8 @@ let package = Package(
             name: "Agent",
             dependencies: [
                 "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel", "Conntrack", "HostNetwork",
-                "HealthChecks", "StatusServers", "PrometheusMetrics", "KubernetesAPI", "IPAddressing",
+                "HealthChecks", "KubeProxyLeftovers", "StatusServers", "PrometheusMetrics", "KubernetesAPI",
+                "IPAddressing",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .target(
@@ -133,7 +141,7 @@ let package = Package(
                 "NodeChecks", "NodeInspection",
                 "Agent", "ProxyConfiguration", "KubeProxyFlags", "FileWatching", "HostNetwork", "HostProcess",
                 "KubernetesClient", "KubernetesWire", "Manifests", "HealthChecks", "Conntrack",
-                "PrometheusMetrics",
+                "KubeProxyLeftovers", "PrometheusMetrics",
                 "StatusServers", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -253,7 +261,7 @@ let package = Package(
                 "sluice",
                 "Agent", "Conntrack", "HostNetwork", "Manifests", "Ruleset", "NFTables", "NFTablesKernel",
                 "KubernetesAPI", "IPAddressing", "TestNetwork", "ClusterBuilders", "Deployment",
-                "TestAPIServer", "TemporaryFiles",
+                "TestAPIServer", "TemporaryFiles", "PrometheusMetrics",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(
@@ -316,6 +324,17 @@ let package = Package(
                 "Manifests", "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel", "KubernetesAPI",
                 "IPAddressing",
             ], swiftSettings: strict),
+        .testTarget(
+            name: "KubeProxyLeftoversTests",
+            dependencies: [
+                "KubeProxyLeftovers", "ServiceModel", "NFTables", "NFTablesKernel", "KubernetesAPI",
+                "IPAddressing",
+                "TestNetwork",
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "XTablesTests",
+            dependencies: ["XTables", "Netlink", "SeededRandom", "IPAddressing", "TestNetwork"],
+            swiftSettings: strict),
         .testTarget(
             name: "NFTablesKernelTests", dependencies: ["NFTables", "NFTablesKernel", "TestNetwork"],
             swiftSettings: strict),

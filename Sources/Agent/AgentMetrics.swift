@@ -1,5 +1,6 @@
 import Conntrack
 import IPAddressing
+public import KubeProxyLeftovers
 import KubernetesAPI
 import NFTablesKernel
 public import PrometheusMetrics
@@ -143,6 +144,11 @@ extension AgentMetrics {
         case .livez: kubeProxy.livezAnswers["\(status)"].increment()
         case .readyz: break
         }
+    }
+
+    /// What kube-proxy has left on the node now.
+    public func found(_ leftovers: Leftovers) {
+        for (kind, count) in leftovers.counts { sluice.kubeProxyLeftovers[kind.rawValue].set(count) }
     }
 
     /// A list of a resource (`services`) is complete, by pages or as a stream.

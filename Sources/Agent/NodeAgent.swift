@@ -27,6 +27,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
     private let checksChanged: @Sendable ([ObjectName: HealthCheckServers.Check]) -> Void
     private var isServing = false
     private let serving: @Sendable () -> Void
+    private let predecessor: Predecessor<Kernel>?
     private let found: @Sendable (ObjectProblem) -> Void
     private let watch: (@escaping @Sendable (ForeignChange) -> Void) throws(KernelError) -> AnyObject?
     /// Hears of what others do to the tables for as long as it is held.
@@ -42,6 +43,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
     ///   - inForce: told, once rules are in force, which UDP flows are right, whenever that changes.
     ///   - checksChanged: told what load balancers shall hear of this node, whenever that changes.
     ///   - serving: told once, when the first rules are in force.
+    ///   - predecessor: the proxy that served until now; retired once, behind `serving`.
     ///   - found: told of each problem with an object, once.
     ///   - watch: begins to tell of what others do to the tables, until its result is let go; nil where nothing can.
     public init(
@@ -49,6 +51,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
         inForce: @escaping @Sendable (UDPCleanup) -> Void = { _ in },
         checksChanged: @escaping @Sendable ([ObjectName: HealthCheckServers.Check]) -> Void = { _ in },
         serving: @escaping @Sendable () -> Void = {},
+        predecessor: Predecessor<Kernel>? = nil,
         found: @escaping @Sendable (ObjectProblem) -> Void = { _ in },
         watch: @escaping (@escaping @Sendable (ForeignChange) -> Void) throws(KernelError) -> AnyObject? = {
             _ in nil
@@ -56,12 +59,14 @@ public final class NodeAgent<Kernel: RuleKernel> {
     ) {
         self.watch = watch
         self.serving = serving
+        self.predecessor = predecessor
         self.found = found
         self.checksChanged = checksChanged
         self.inForce = inForce
         pacing = CommitPacing(minimumPause: settings.minSyncPeriod)
         planner = Planner(settings: settings)
         writer = RulesetWriter(settings: settings, kernel: kernel)
+        writer.clientsLed = predecessor?.clients
         self.inbox = inbox
         latency = ProgrammingLatency(start: Moment.now.wall)
         self.logger = logger
@@ -183,6 +188,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
             if !isServing {
                 isServing = true
                 serving()
+                predecessor?.retire(writer)
             }
             inbox.metrics.undid(report.undone)
             return report.messages > 0 || report.compared

@@ -32,8 +32,8 @@ public struct WriteReport: Sendable, Equatable {
 /// tables are read and the difference is committed. A transaction is whole or nothing, so whatever fails, the rules
 /// that stood before stay.
 public final class RulesetWriter<Kernel: RuleKernel> {
-    private var compiler: RulesetCompiler
-    private let kernel: Kernel
+    private(set) var compiler: RulesetCompiler
+    let kernel: Kernel
     private var isInDoubt = true
     /// Parts that others have changed, beside which all is as it should be.
     private var doubtfulParts: [TableID: TableScope] = [:]
@@ -43,6 +43,8 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     private var baseGeneration: UInt32?
     /// Own transactions since.
     private var ownTransactions: UInt32 = 0
+    /// Asked once, for clients that another proxy led, when the first tables are about to be made.
+    var clientsLed: ((Kernel) -> [ServicePortID: [LedClient]])?
     /// Plans that came before the kernel's tables could be read.
     private var pending: [ObjectName: ServicePlan?] = [:]
     /// What writes that failed found: a plan is compiled once, whatever becomes of its commit.
@@ -132,7 +134,8 @@ public final class RulesetWriter<Kernel: RuleKernel> {
             countAnew()
             tables = try readTables()
         }
-        let repair = compiler.repair(tables)
+        var repair = compiler.repair(tables)
+        repair.operations += clientsOfPredecessor(tables)
         try commit(repair, &report)
         report.takenOver = repair.operations.count { operation in
             if case .addTable(let id, _, _) = operation {
@@ -195,7 +198,7 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     /// What the table of a family shall hold once everything that was handed over is in force.
     package func wantedTable(_ family: AddressFamily) -> Table { compiler.table(family) }
 
-    private func readTables() throws(KernelError) -> [AddressFamily: Table] {
+    func readTables() throws(KernelError) -> [AddressFamily: Table] {
         var result: [AddressFamily: Table] = [:]
         // First, since reading may take long.
         for id in ObjectNames.tables { try kernel.checkOwner(of: id) }

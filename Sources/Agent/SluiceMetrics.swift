@@ -22,6 +22,7 @@ struct SluiceMetrics: Sendable {
     let inboxObjects: Gauge
     let servicesNotInForce: Gauge
     let problems: Gauge
+    let kubeProxyLeftovers: InstrumentVector<Gauge>
     let conntrackPasses: InstrumentVector<Counter>
     let conntrackEntriesSeen: Counter
     let conntrackDeletionFailures: Counter
@@ -81,6 +82,11 @@ struct SluiceMetrics: Sendable {
         servicesNotInForce = registry.gauge(
             "sluice_services_not_in_force", "Services whose newest state the kernel has refused so far.")
         problems = registry.gauge("sluice_problems", "Problems that stand in Services and EndpointSlices.")
+
+        kubeProxyLeftovers = registry.gauges(
+            "sluice_kube_proxy_leftovers",
+            "What kube-proxy left on the node: tables of its nftables mode, or chains of its iptables mode.",
+            by: "kind")
 
         conntrackPasses = registry.counters(
             "sluice_conntrack_passes_total", "Passes over the UDP flows: complete or incomplete.",

@@ -24,7 +24,7 @@ public struct RulesetDelta: Sendable, Equatable {
 /// it gives out slots, and keeps them where they are. It assumes that the kernel holds what it handed out last;
 /// where that is in doubt, `repair` compares with what the kernel really holds.
 public struct RulesetCompiler: Sendable {
-    private var services: [ObjectName: CompiledService] = [:]
+    private(set) var services: [ObjectName: CompiledService] = [:]
     private var tables: [AddressFamily: TableState]
     private var environment = NodeEnvironment()
     /// Differs from node to node: see `SlotOrder`.

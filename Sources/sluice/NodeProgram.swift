@@ -25,7 +25,9 @@ extension Run {
         let configurationChanges = try followConfiguration(file)
         let connection = try Preflight.connect()
         let snapshot = try source.map { try load($0, logger) }
-        let program = NodeProgram(configuration, fromCluster: source == nil, logger: logger)
+        let program = NodeProgram(
+            configuration, fromCluster: source == nil, adoptsFromKubeProxy: adoptFromKubeProxy, logger: logger
+        )
         let cleaner = FlowCleaner(
             reconciler: try ConntrackReconciler(), logger: logger, metrics: program.metrics)
         let agent = program.makeAgent(connection)
@@ -55,6 +57,7 @@ extension Run {
         let parts =
             [
                 program.statusServers, program.healthChecks, program.heapKeeper, program.tableCheck,
+                program.kubeProxyWatch,
                 Part { await program.flows.run { await cleaner.clean($0) } },
                 program.hostAddresses(try HostAddressWatcher()),
             ] + (try program.sources(source))
@@ -108,12 +111,15 @@ struct NodeProgram: Sendable {
     private let inbox: ChangeInbox
     private let checks = RetryLoop<[ObjectName: HealthCheckServers.Check]>()
     private let sync: FirstSync
+    private let takeover: KubeProxyTakeover
     /// Much was allocated and freed.
     private let heap = RetryLoop<Void>()
     private let manager = ServiceManager(environment: ProcessInfo.processInfo.environment)
     private let logger: Logger
 
-    init(_ configuration: AgentConfiguration, fromCluster: Bool, logger: Logger) {
+    init(
+        _ configuration: AgentConfiguration, fromCluster: Bool, adoptsFromKubeProxy: Bool, logger: Logger
+    ) {
         self.configuration = configuration
         self.logger = logger
         metrics = AgentMetrics(version: Version.number)
@@ -121,6 +127,7 @@ struct NodeProgram: Sendable {
         inbox = ChangeInbox(metrics: metrics, health: health)
         sync = FirstSync(
             inbox, awaitingPodNetworksOf: configuration.proxy.awaitedNode, logger: logger)
+        takeover = KubeProxyTakeover(isAsked: adoptsFromKubeProxy, metrics: metrics, logger: logger)
         cluster =
             fromCluster
             ? ClusterConnection(configuration, metrics: metrics, logger: logger) { [heap] in heap.put(()) }
@@ -132,7 +139,7 @@ struct NodeProgram: Sendable {
         return NodeAgent(
             settings: configuration.proxy, kernel: connection, inbox: inbox, logger: logger,
             inForce: { [flows] in flows.put($0) }, checksChanged: { [checks] in checks.put($0) },
-            serving: { tell(.ready) },
+            serving: { tell(.ready) }, predecessor: takeover.predecessor,
             found: { [cluster] in cluster?.report($0, reason: "NotServedAsAsked", action: "Serve") },
             watch: { (changed) throws(KernelError) in
                 try RulesetMonitor(of: ObjectNames.tables, ignoring: port, changed: changed)
@@ -194,6 +201,11 @@ struct NodeProgram: Sendable {
     }
 
     private static let checkInterval = Duration.seconds(300)
+
+    /// Looks whether kube-proxy's rules go, or come back.
+    var kubeProxyWatch: Part {
+        Part { [takeover] in await takeover.watch { () throws(KernelError) in try Connection() } }
+    }
 
     func hostAddresses(_ addresses: HostAddressWatcher) -> Part {
         Part { [inbox] in

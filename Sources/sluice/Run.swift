@@ -60,6 +60,12 @@ struct Run: AsyncParsableCommand {
             """)
     var ownTables = true
 
+    @Flag(
+        help:
+            "Take over from kube-proxy: once Sluice's rules are in force, remove those that it left; clients keep their endpoints."
+    )
+    var adoptFromKubeProxy = false
+
     @Flag(help: "Print the rule set and exit; touch nothing.")
     var dryRun = false
 

@@ -8,7 +8,8 @@ struct Sluice: AsyncParsableCommand {
         abstract: "A Kubernetes service proxy: turns Services and EndpointSlices into nftables rules.",
         discussion: """
             Sluice replaces kube-proxy on a node. It keeps two nftables tables, `ip sluice` and `ip6 sluice`, and
-            touches nothing else. Look at what it would do before you let it:
+            touches nothing else, unless it is asked to remove what kube-proxy left. Look at what it would do before you
+            let it:
 
               sluice run --dry-run -f manifests/
 
