@@ -80,7 +80,10 @@ let package = Package(
             ], swiftSettings: strict),
         .target(name: "PrometheusMetrics", exclude: ["README.md"], swiftSettings: strict),
         .target(name: "KubernetesAPI", dependencies: ["IPAddressing"], swiftSettings: strict),
-        .target(name: "Documents", swiftSettings: strict),
+        // Of Yams, the parser of events below it.
+        .target(
+            name: "Documents", dependencies: [.product(name: "Yams", package: "Yams")],
+            swiftSettings: strict),
         .target(name: "FileWatching", swiftSettings: strict),
         .target(
             name: "ObjectReading", dependencies: ["Documents", "KubernetesAPI", "IPAddressing"],
@@ -101,7 +104,7 @@ let package = Package(
         .target(
             name: "KubernetesClient",
             dependencies: [
-                "KubernetesWire", "KubernetesAPI", "IPAddressing",
+                "KubernetesWire", "KubernetesAPI", "Documents", "IPAddressing",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -289,12 +292,13 @@ let package = Package(
         .testTarget(
             name: "KubernetesWireTests",
             dependencies: [
-                "SeededRandom", "WireBodies", "KubernetesWire", "ObjectReading", "Manifests", "KubernetesAPI",
+                "Fuzzing", "SeededRandom", "WireBodies", "KubernetesWire", "ObjectReading", "Manifests",
+                "KubernetesAPI",
                 "IPAddressing",
             ], swiftSettings: strict),
         .testTarget(
             name: "ManifestsTests",
-            dependencies: ["SeededRandom", "Manifests", "FileWatching", "KubernetesAPI", "IPAddressing"],
+            dependencies: ["Manifests", "FileWatching", "KubernetesAPI", "IPAddressing"],
             swiftSettings: strict),
         .testTarget(
             name: "ProxyConfigurationTests",
@@ -323,6 +327,26 @@ let package = Package(
                 "HostNetwork",
                 "Manifests", "Ruleset", "ServiceModel", "NFTables", "NFTablesKernel", "KubernetesAPI",
                 "IPAddressing",
+            ], swiftSettings: strict),
+        .target(
+            name: "Fuzzing", dependencies: ["SeededRandom"], path: "Tests/Support/Fuzzing",
+            swiftSettings: strict),
+        .testTarget(
+            name: "FuzzTests",
+            dependencies: [
+                "Fuzzing", "SeededRandom", "TestNetwork", "TemporaryFiles", "Documents", "IPAddressing",
+                "KubernetesAPI", "Manifests", "ProxyConfiguration", "KubeProxyFlags", "KubernetesClient",
+                "NFTables", "NFTablesKernel", "Netlink", "Conntrack", "HostNetwork", "Agent", "Ruleset",
+                "ServiceModel",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "SecurityTests",
+            dependencies: [
+                "sluice", "PacketSimulator", "SeededRandom", "TemporaryFiles", "TestNetwork", "Agent",
+                "HostNetwork", "IPAddressing", "KubernetesAPI", "Manifests", "NFTables", "NFTablesKernel",
+                "Ruleset", "ServiceModel", "StatusServers", "ProxyConfiguration",
+                .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(
             name: "KubeProxyLeftoversTests",

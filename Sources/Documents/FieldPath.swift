@@ -19,6 +19,17 @@ package struct FieldPath: Sendable, Hashable {
     package static func + (a: Self, b: Self) -> Self { FieldPath(steps: a.steps + b.steps) }
 }
 
+extension FieldPath {
+    /// The same with keys that are fit for a one-line message.
+    package var plain: FieldPath {
+        FieldPath(
+            steps: steps.map { step in
+                guard case .key(let key) = step, !Text.isPlain(key) else { return step }
+                return .key(Text.quoted(key))
+            })
+    }
+}
+
 extension FieldPath: CustomStringConvertible {
     /// As in `kubectl explain`, with indices: `spec.ports[1].port`.
     package var description: String {

@@ -50,22 +50,30 @@ public enum HostAddresses {
         var names: [UInt32: String] = [:]
         let headerLength = MemoryLayout<ifinfomsg>.size
         let isWhole = try socket.dump("interfaces", type: Int(RTM_GETLINK), headerLength: headerLength) {
-            guard Int32($0.header.pointee.nlmsg_type) == Int32(RTM_NEWLINK),
-                let header = $0.payload(as: ifinfomsg.self)
-            else { return }
-            $0.forEachAttribute(after: headerLength) { type, bytes in
-                guard type == Int(IFLA_IFNAME) else { return }
-                names[UInt32(bitPattern: header.ifi_index)] = String(
-                    decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
+            if let (index, name) = $0.interfaceName { names[index] = name }
         }
         return isWhole ? names : nil
     }
 }
 
+extension RouteMessage {
+    /// An interface's number and name; nil when the message tells of none.
+    package var interfaceName: (index: UInt32, name: String)? {
+        guard Int32(header.pointee.nlmsg_type) == Int32(RTM_NEWLINK),
+            let link = payload(as: ifinfomsg.self)
+        else { return nil }
+        var name: String?
+        forEachAttribute(after: MemoryLayout<ifinfomsg>.size) { type, bytes in
+            guard type == Int(IFLA_IFNAME) else { return }
+            name = String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        }
+        return name.map { (UInt32(bitPattern: link.ifi_index), $0) }
+    }
+}
+
 extension HostAddress {
     /// An address without its interface's name; nil when the message holds none of IPv4 or IPv6.
-    fileprivate init?(_ message: RouteMessage) {
+    package init?(_ message: RouteMessage) {
         guard Int32(message.header.pointee.nlmsg_type) == Int32(RTM_NEWADDR),
             let header = message.payload(as: ifaddrmsg.self)
         else { return nil }

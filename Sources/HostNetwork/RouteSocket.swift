@@ -79,23 +79,24 @@ struct RouteSocket: ~Copyable {
                 if errno == EINTR { continue }
                 throw .call("receive", errno: errno)
             }
-            var rest = Int32(count)
-            var next = UnsafePointer(buffer.baseAddress?.assumingMemoryBound(to: nlmsghdr.self))
-            while let header = next, mnl_nlmsg_ok(header, rest) {
-                next = UnsafePointer(mnl_nlmsg_next(header, &rest))
+            var end: Bool?
+            try RouteMessage.forEach(in: UnsafeRawBufferPointer(rebasing: buffer[..<count])) {
+                (message) throws(HostNetworkError) in
                 // What is left of a dump that was given up has another number.
-                guard header.pointee.nlmsg_seq == sequence else { continue }
-                let message = RouteMessage(header: header)
-                if header.pointee.nlmsg_flags & UInt16(NLM_F_DUMP_INTR) != 0 { isWhole = false }
-                switch Int32(header.pointee.nlmsg_type) {
+                guard message.header.pointee.nlmsg_seq == sequence else { return true }
+                if message.header.pointee.nlmsg_flags & UInt16(NLM_F_DUMP_INTR) != 0 { isWhole = false }
+                switch Int32(message.header.pointee.nlmsg_type) {
                 case NLMSG_ERROR, NLMSG_DONE:
                     let code = message.errorCode
                     guard code == 0 else { throw .refused(what: what, errno: code) }
-                    return isWhole
+                    end = isWhole
+                    return false
                 default:
                     body(message)
+                    return true
                 }
             }
+            if let end { return end }
         }
     }
 
@@ -119,15 +120,34 @@ struct RouteSocket: ~Copyable {
 }
 
 /// One message of a dump; valid until the next is received.
-struct RouteMessage {
+package struct RouteMessage {
     let header: UnsafePointer<nlmsghdr>
 
+    /// Calls `body` with each whole message of a datagram until it returns false.
+    package static func forEach(
+        in datagram: UnsafeRawBufferPointer, _ body: (RouteMessage) throws(HostNetworkError) -> Bool
+    ) throws(HostNetworkError) {
+        // Not by libmnl, which takes a length from 2^31 on for a negative one, and so for one that fits.
+        var rest = datagram[...]
+        while rest.count >= MemoryLayout<nlmsghdr>.size,
+            let header = UnsafeRawBufferPointer(rebasing: rest).baseAddress?
+                .assumingMemoryBound(to: nlmsghdr.self)
+        {
+            let length = Int(header.pointee.nlmsg_len)
+            guard length >= MemoryLayout<nlmsghdr>.size, length <= rest.count,
+                try body(RouteMessage(header: header))
+            else { return }
+            rest = rest.dropFirst((length + 3) & ~3)
+        }
+    }
+
     /// The code of an NLMSG_ERROR or NLMSG_DONE; a positive errno, or 0.
-    var errorCode: Int32 {
+    package var errorCode: Int32 {
         guard mnl_nlmsg_get_payload_len(header) >= MemoryLayout<Int32>.size,
             let payload = mnl_nlmsg_get_payload(header)
         else { return 0 }
-        return -payload.loadUnaligned(as: Int32.self)
+        // The least number has no positive counterpart.
+        return 0 &- payload.loadUnaligned(as: Int32.self)
     }
 
     /// The header after `nlmsghdr`, such as `ifaddrmsg`; nil when the message is too short.
@@ -140,12 +160,14 @@ struct RouteMessage {
     func forEachAttribute(
         after headerLength: Int, _ body: (_ type: Int, _ bytes: UnsafeRawBufferPointer) -> Void
     ) {
-        guard let tail = mnl_nlmsg_get_payload_tail(header),
-            var attribute = UnsafeRawPointer(mnl_nlmsg_get_payload_offset(header, headerLength))
-        else { return }
+        // Not libmnl's end, which it rounds up.
+        let tail = UnsafeRawPointer(header) + Int(header.pointee.nlmsg_len)
+        guard var attribute = UnsafeRawPointer(mnl_nlmsg_get_payload_offset(header, headerLength)) else {
+            return
+        }
         while true {
             let current = attribute.assumingMemoryBound(to: nlattr.self)
-            guard mnl_attr_ok(current, Int32(clamping: UnsafeRawPointer(tail) - attribute)) else { return }
+            guard mnl_attr_ok(current, Int32(clamping: tail - attribute)) else { return }
             body(
                 Int(mnl_attr_get_type(current)),
                 UnsafeRawBufferPointer(

@@ -85,6 +85,12 @@ private struct Parse {
     }
 
     private mutating func runYAML(_ text: String) {
+        do throws(YAMLKeys.Refusal) {
+            try YAMLKeys.check(text)
+        } catch {
+            fail(error.line, error.message)
+            return
+        }
         var count = 0
         do {
             // No file has more nodes than bytes, unless by aliases, and those that are in use are few.

@@ -54,7 +54,7 @@ struct YAMLDocument {
         return nil
     }
 
-    /// The document as JSON, of no more than `limit` nodes and about as many kilobytes.
+    /// The document as JSON, of no more than `limit` nodes, and about 16 bytes of text for each.
     ///
     /// The limit is what stops aliases of aliases: ten lines of them can stand for gigabytes.
     func json(nodeLimit: Int) throws(Refusal) -> [UInt8] {
@@ -163,8 +163,8 @@ private struct JSONWriter {
     ]
 
     private mutating func write(string: String) {
-        // A long text with many aliases costs as much as many nodes.
-        nodesLeft -= string.utf8.count / 1024
+        // A long text with many aliases costs as much as many nodes. A text without aliases stays below its own bytes.
+        nodesLeft -= string.utf8.count / 16
         let hex = Array("0123456789abcdef".utf8)
         bytes.append(UInt8(ascii: "\""))
         for byte in string.utf8 {

@@ -5,12 +5,12 @@ import Netlink
 /// A table without what is in it.
 public struct ListedTable: Sendable, Hashable {
     public var id: TableID
-    /// `NFT_TABLE_F_*` as the kernel tells them.
-    public var flags: UInt32
+    /// As the kernel tells them.
+    public var flags: TableFlags
     /// The netlink port of the socket that it belongs to; nil for nobody's.
     public var owner: UInt32?
 
-    public init(_ id: TableID, flags: UInt32 = 0, owner: UInt32? = nil) {
+    public init(_ id: TableID, flags: TableFlags = [], owner: UInt32? = nil) {
         self.id = id
         self.flags = flags
         self.owner = owner
@@ -54,51 +54,17 @@ extension Connection {
     }
 
     private static func listedTable(_ message: NetlinkMessage) -> ListedTable? {
-        guard message.subtype == UInt16(NFT_MSG_NEWTABLE.rawValue), let raw = nftnl_table_alloc() else {
-            return nil
-        }
-        defer { nftnl_table_free(raw) }
-        guard nftnl_table_nlmsg_parse(message.header, raw) >= 0,
-            let name = nftnl_table_get_str(raw, UInt16(NFTNL_TABLE_NAME.rawValue)),
-            let family = Family(
-                rawValue: UInt8(
-                    truncatingIfNeeded: nftnl_table_get_u32(raw, UInt16(NFTNL_TABLE_FAMILY.rawValue))))
-        else { return nil }
-        var table = ListedTable(
-            TableID(family, String(cString: name)),
-            flags: nftnl_table_get_u32(raw, UInt16(NFTNL_TABLE_FLAGS.rawValue)))
-        if nftnl_table_is_set(raw, UInt16(NFTNL_TABLE_OWNER.rawValue)) {
-            table.owner = nftnl_table_get_u32(raw, UInt16(NFTNL_TABLE_OWNER.rawValue))
-        }
-        return table
+        parseTable(message).map { ListedTable($0.id, flags: $0.flags, owner: $0.owner) }
     }
 
     private static func listedChain(_ message: NetlinkMessage) -> ListedChain? {
-        guard message.subtype == UInt16(NFT_MSG_NEWCHAIN.rawValue), let raw = nftnl_chain_alloc() else {
-            return nil
-        }
-        defer { nftnl_chain_free(raw) }
-        guard nftnl_chain_nlmsg_parse(message.header, raw) >= 0,
-            let table = nftnl_chain_get_str(raw, UInt16(NFTNL_CHAIN_TABLE.rawValue)),
-            let name = nftnl_chain_get_str(raw, UInt16(NFTNL_CHAIN_NAME.rawValue)),
-            let family = Family(
-                rawValue: UInt8(
-                    truncatingIfNeeded: nftnl_chain_get_u32(raw, UInt16(NFTNL_CHAIN_FAMILY.rawValue))))
+        guard message.subtype == UInt16(NFT_MSG_NEWCHAIN.rawValue),
+            let family = Family(rawValue: message.family),
+            let table = Attributes(of: message).text(NFTA_CHAIN_TABLE.rawValue),
+            let chain = Chain(message, in: TableID(family, table))
         else { return nil }
-        var chain = ListedChain(TableID(family, String(cString: table)), String(cString: name))
         // Numbers of hooks mean the same in these families only.
-        guard [.ip, .ip6, .inet].contains(family) else { return chain }
-        if let type = nftnl_chain_get_str(raw, UInt16(NFTNL_CHAIN_TYPE.rawValue)),
-            let kind = BaseChain.Kind(rawValue: String(cString: type)),
-            let hook = BaseChain.Hook(
-                rawValue: nftnl_chain_get_u32(raw, UInt16(NFTNL_CHAIN_HOOKNUM.rawValue))),
-            let policy = BaseChain.Policy(
-                rawValue: nftnl_chain_get_u32(raw, UInt16(NFTNL_CHAIN_POLICY.rawValue)))
-        {
-            chain.base = BaseChain(
-                kind, hook: hook, priority: nftnl_chain_get_s32(raw, UInt16(NFTNL_CHAIN_PRIO.rawValue)),
-                policy: policy)
-        }
-        return chain
+        let isKnown = [.ip, .ip6, .inet].contains(family)
+        return ListedChain(TableID(family, table), chain.name, base: isKnown ? chain.base : nil)
     }
 }

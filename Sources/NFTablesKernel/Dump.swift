@@ -113,10 +113,10 @@ extension Connection {
         return result
     }
 
-    private static func parseTable(_ message: NetlinkMessage) -> Table? {
-        guard message.subtype == UInt16(NFT_MSG_NEWTABLE.rawValue), let raw = nftnl_table_alloc() else {
-            return nil
-        }
+    package static func parseTable(_ message: NetlinkMessage) -> Table? {
+        guard message.subtype == UInt16(NFT_MSG_NEWTABLE.rawValue), message.isWellFormedTable,
+            let raw = nftnl_table_alloc()
+        else { return nil }
         defer { nftnl_table_free(raw) }
         guard nftnl_table_nlmsg_parse(message.header, raw) >= 0,
             let name = nftnl_table_get_str(raw, UInt16(NFTNL_TABLE_NAME.rawValue)),
@@ -152,7 +152,7 @@ extension Connection {
         let isConsistent = try request(
             NFT_MSG_GETCHAIN, family: id.family, flags: NLM_F_DUMP, object: "chains of table \(id)"
         ) { message in
-            if let chain = Self.parseChain(message, of: id) { chains[chain.name] = chain }
+            if let chain = Chain(message, in: id) { chains[chain.name] = chain }
         }
         table.chains = chains
         return isConsistent
@@ -164,7 +164,7 @@ extension Connection {
         try readIfPresent(
             NFT_MSG_GETCHAIN, family: id.family, object: "chain \(id) \(name)",
             attributes: [(NFTA_CHAIN_TABLE.rawValue, id.name), (NFTA_CHAIN_NAME.rawValue, name)]
-        ) { chain = Self.parseChain($0, of: id) ?? chain }
+        ) { chain = Chain($0, in: id) ?? chain }
         table.chains[name] = chain
     }
 
@@ -182,36 +182,6 @@ extension Connection {
         }
     }
 
-    private static func parseChain(_ message: NetlinkMessage, of id: TableID) -> Chain? {
-        guard let raw = nftnl_chain_alloc() else { return nil }
-        defer { nftnl_chain_free(raw) }
-        guard nftnl_chain_nlmsg_parse(message.header, raw) >= 0,
-            let tableName = nftnl_chain_get_str(raw, UInt16(NFTNL_CHAIN_TABLE.rawValue)),
-            id.name == String(cString: tableName),
-            let name = nftnl_chain_get_str(raw, UInt16(NFTNL_CHAIN_NAME.rawValue)).map({
-                String(cString: $0)
-            })
-        else { return nil }
-        var base: BaseChain?
-        if let type = nftnl_chain_get_str(raw, UInt16(NFTNL_CHAIN_TYPE.rawValue)).map({
-            String(cString: $0)
-        }),
-            let kind = BaseChain.Kind(rawValue: type),
-            let hook = BaseChain.Hook(
-                rawValue: nftnl_chain_get_u32(raw, UInt16(NFTNL_CHAIN_HOOKNUM.rawValue))),
-            let policy = BaseChain.Policy(
-                rawValue: nftnl_chain_get_u32(raw, UInt16(NFTNL_CHAIN_POLICY.rawValue)))
-        {
-            base = BaseChain(
-                kind, hook: hook, priority: nftnl_chain_get_s32(raw, UInt16(NFTNL_CHAIN_PRIO.rawValue)),
-                policy: policy)
-        }
-        var length: UInt32 = 0
-        let data = nftnl_chain_get_data(raw, UInt16(NFTNL_CHAIN_USERDATA.rawValue), &length)
-        return Chain(
-            name, base: base, comment: comment(data, length, UInt8(NFTNL_UDATA_CHAIN_COMMENT.rawValue)))
-    }
-
     /// - Parameter chain: nil for those of all chains.
     private func readRules(of chain: String?, into table: inout Table) throws(KernelError) -> Bool {
         let id = table.id
@@ -221,27 +191,7 @@ extension Connection {
             attributes: [(NFTA_RULE_TABLE.rawValue, id.name)]
                 + (chain.map { [(NFTA_RULE_CHAIN.rawValue, $0)] } ?? [])
         ) { message in
-            guard let raw = nftnl_rule_alloc() else { return }
-            defer { nftnl_rule_free(raw) }
-            guard nftnl_rule_nlmsg_parse(message.header, raw) >= 0,
-                let tableName = nftnl_rule_get_str(raw, UInt16(NFTNL_RULE_TABLE.rawValue)),
-                id.name == String(cString: tableName),
-                let chain = nftnl_rule_get_str(raw, UInt16(NFTNL_RULE_CHAIN.rawValue))
-            else { return }
-            var expressions: [Expression] = []
-            if let iterator = nftnl_expr_iter_create(raw) {
-                defer { nftnl_expr_iter_destroy(iterator) }
-                while let expression = nftnl_expr_iter_next(iterator) {
-                    expressions.append(Expression(RawExpression(pointer: expression)))
-                }
-            }
-            var length: UInt32 = 0
-            let data = nftnl_rule_get_data(raw, UInt16(NFTNL_RULE_USERDATA.rawValue), &length)
-            rules[String(cString: chain), default: []].append(
-                Rule(
-                    expressions: expressions,
-                    comment: Self.comment(data, length, UInt8(NFTNL_UDATA_RULE_COMMENT.rawValue)),
-                    handle: nftnl_rule_get_u64(raw, UInt16(NFTNL_RULE_HANDLE.rawValue))))
+            if let (chain, rule) = Rule.read(message, in: id) { rules[chain, default: []].append(rule) }
         }
         for (chain, list) in rules { table.chains[chain]?.rules = list }
         return isConsistent
@@ -254,13 +204,7 @@ extension Connection {
             NFT_MSG_GETSET, family: id.family, flags: NLM_F_DUMP, object: "sets of table \(id)",
             attributes: [(NFTA_SET_TABLE.rawValue, id.name)]
         ) { message in
-            guard let raw = nftnl_set_alloc() else { return }
-            defer { nftnl_set_free(raw) }
-            guard nftnl_set_nlmsg_parse(message.header, raw) >= 0,
-                let tableName = nftnl_set_get_str(raw, UInt16(NFTNL_SET_TABLE.rawValue)),
-                id.name == String(cString: tableName), let set = Self.namedSet(raw)
-            else { return }
-            sets[set.name] = set
+            if let set = NamedSet(message, in: id) { sets[set.name] = set }
         }
         table.sets = sets
         return isConsistent
@@ -273,10 +217,7 @@ extension Connection {
             NFT_MSG_GETSET, family: id.family, object: "set \(id) \(name)",
             attributes: [(NFTA_SET_TABLE.rawValue, id.name), (NFTA_SET_NAME.rawValue, name)]
         ) { message in
-            guard let raw = nftnl_set_alloc() else { return }
-            defer { nftnl_set_free(raw) }
-            guard nftnl_set_nlmsg_parse(message.header, raw) >= 0 else { return }
-            set = Self.namedSet(raw) ?? set
+            set = NamedSet(message, in: id) ?? set
         }
         table.sets[name] = set
     }
@@ -307,37 +248,5 @@ extension Connection {
         }
         table.others = others.sorted()
         return isConsistent
-    }
-
-    private static func namedSet(_ raw: OpaquePointer) -> NamedSet? {
-        func number(_ attribute: nftnl_set_attr) -> UInt32 {
-            nftnl_set_get_u32(raw, UInt16(attribute.rawValue))
-        }
-        guard let name = nftnl_set_get_str(raw, UInt16(NFTNL_SET_NAME.rawValue)) else { return nil }
-        var length: UInt32 = 0
-        let pointer = nftnl_set_get_data(raw, UInt16(NFTNL_SET_USERDATA.rawValue), &length)
-        let userdata = userdata(pointer, length)
-        func shape(_ type: UInt32, _ bytes: UInt32, _ typeof: [SelectorExpression]?) -> Shape {
-            if let typeof { return Shape(typeof: typeof) }
-            if let known = Shape(typeNumber: type), known.length == Int(bytes) { return known }
-            // A type of nft's that this library doesn't know: as many registers as it takes.
-            return Shape(types: Array(repeating: .integer, count: max(1, (Int(bytes) + 3) / 4)))
-        }
-        let flags = number(NFTNL_SET_FLAGS)
-        var data: NamedSet.MapData?
-        if flags & UInt32(NFT_SET_MAP.rawValue) != 0 {
-            let type = number(NFTNL_SET_DATA_TYPE)
-            data =
-                type == UInt32(NFT_DATA_VERDICT.rawValue)
-                ? .verdict : .value(shape(type, number(NFTNL_SET_DATA_LEN), userdata?.dataTypeof))
-        }
-        let timeout = nftnl_set_get_u64(raw, UInt16(NFTNL_SET_TIMEOUT.rawValue))
-        let size = number(NFTNL_SET_DESC_SIZE)
-        return NamedSet(
-            String(cString: name),
-            key: shape(number(NFTNL_SET_KEY_TYPE), number(NFTNL_SET_KEY_LEN), userdata?.keyTypeof),
-            data: data, flags: .init(rawValue: flags & ~UInt32(NFT_SET_MAP.rawValue)),
-            timeout: timeout == 0 ? nil : timeout, size: size == 0 ? nil : size, comment: userdata?.setComment
-        )
     }
 }

@@ -1,6 +1,6 @@
 internal import CNetfilter
-import NFTables
-import Netlink
+package import NFTables
+package import Netlink
 
 extension Connection {
     /// The elements, and whether they belong to one moment.
@@ -13,18 +13,25 @@ extension Connection {
                 (NFTA_SET_ELEM_LIST_TABLE.rawValue, table.name), (NFTA_SET_ELEM_LIST_SET.rawValue, set),
             ]
         ) { message in
-            for list in Attributes(of: message)
-            where list.type == UInt16(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue) {
-                for element in list.nested {
-                    if let element = Element(element.nested) { elements.append(element) }
-                }
-            }
+            elements += Element.read(message)
         }
         return (elements, isConsistent)
     }
 }
 
 extension Element {
+    /// The elements that a message tells of.
+    package static func read(_ message: NetlinkMessage) -> [Element] {
+        var elements: [Element] = []
+        for list in Attributes(of: message)
+        where list.type == UInt16(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue) {
+            for element in list.nested {
+                if let element = Element(element.nested) { elements.append(element) }
+            }
+        }
+        return elements
+    }
+
     /// Reads `NFTA_SET_ELEM_*`; nil without a key.
     init?(_ attributes: Attributes) {
         var key: RegisterValue?

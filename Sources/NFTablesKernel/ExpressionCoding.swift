@@ -46,7 +46,7 @@ extension Verdict {
     }
 }
 
-/// One libnftnl expression. Made for a rule, it belongs to the rule once added; read from a rule, it stays the rule's.
+/// One libnftnl expression. Made for a rule, it belongs to the rule once added.
 struct RawExpression {
     let pointer: OpaquePointer
 
@@ -58,29 +58,13 @@ struct RawExpression {
             _ = nftnl_expr_set(pointer, UInt16(attribute), bytes.baseAddress, UInt32(bytes.count))
         }
     }
-
-    func has(_ attribute: Int) -> Bool { nftnl_expr_is_set(pointer, UInt16(attribute)) }
-    func number(_ attribute: Int) -> UInt32 { nftnl_expr_get_u32(pointer, UInt16(attribute)) }
-    func register(_ attribute: Int) -> Register? {
-        has(attribute) ? Register(number: number(attribute)) : nil
-    }
-    func text(_ attribute: Int) -> String? {
-        nftnl_expr_get_str(pointer, UInt16(attribute)).map { String(cString: $0) }
-    }
-    func value(_ attribute: Int) -> RegisterValue? {
-        var length: UInt32 = 0
-        guard let data = nftnl_expr_get(pointer, UInt16(attribute), &length),
-            length <= RegisterValue.maximumCount
-        else { return nil }
-        return RegisterValue(UnsafeRawBufferPointer(start: data, count: Int(length)))
-    }
 }
 
 // MARK: - Encoding
 
 extension Expression {
     /// `NFT_BITWISE_BOOL`, which newer headers call `NFT_BITWISE_MASK_XOR`: `(register & mask) ^ xor`.
-    fileprivate static let bitwiseBoolean: UInt32 = 0
+    static let bitwiseBoolean: UInt32 = 0
 
     /// The kernel's name of the instruction.
     private var kernelName: String {
@@ -195,142 +179,5 @@ extension Expression {
         case .counter, .unsupported:
             break
         }
-    }
-}
-
-// MARK: - Decoding
-
-extension Expression {
-    /// The value behind a libnftnl expression; `.unsupported` with its name where this library has no value for it.
-    init(_ raw: RawExpression) {
-        let name = raw.text(Int(NFTNL_EXPR_NAME)) ?? "?"
-        self = Self.decode(name, raw) ?? .unsupported(name)
-    }
-
-    private static func decode(_ name: String, _ raw: RawExpression) -> Self? {
-        switch name {
-        case "meta":
-            guard let key = MetaKey(rawValue: raw.number(Int(NFTNL_EXPR_META_KEY))) else { return nil }
-            if let register = raw.register(Int(NFTNL_EXPR_META_SREG)) { return .setMeta(key, from: register) }
-            return raw.register(Int(NFTNL_EXPR_META_DREG)).map { .meta(key, into: $0) }
-        case "payload":
-            guard let base = PayloadBase(rawValue: raw.number(Int(NFTNL_EXPR_PAYLOAD_BASE))),
-                let register = raw.register(Int(NFTNL_EXPR_PAYLOAD_DREG))
-            else { return nil }
-            return .payload(
-                base, offset: raw.number(Int(NFTNL_EXPR_PAYLOAD_OFFSET)),
-                length: raw.number(Int(NFTNL_EXPR_PAYLOAD_LEN)), into: register)
-        case "ct":
-            guard let key = ConntrackKey(rawValue: raw.number(Int(NFTNL_EXPR_CT_KEY))),
-                let register = raw.register(Int(NFTNL_EXPR_CT_DREG))
-            else { return nil }
-            var direction: Direction?
-            if raw.has(Int(NFTNL_EXPR_CT_DIR)) {
-                direction = Direction(rawValue: nftnl_expr_get_u8(raw.pointer, UInt16(NFTNL_EXPR_CT_DIR)))
-            }
-            return .conntrack(key, direction: direction, into: register)
-        case "fib":
-            guard let result = FIBResult(rawValue: raw.number(Int(NFTNL_EXPR_FIB_RESULT))),
-                let register = raw.register(Int(NFTNL_EXPR_FIB_DREG))
-            else { return nil }
-            return .fib(result, FIBFlags(rawValue: raw.number(Int(NFTNL_EXPR_FIB_FLAGS))), into: register)
-        case "cmp":
-            guard let comparison = Comparison(rawValue: raw.number(Int(NFTNL_EXPR_CMP_OP))),
-                let register = raw.register(Int(NFTNL_EXPR_CMP_SREG)),
-                let value = raw.value(Int(NFTNL_EXPR_CMP_DATA))
-            else { return nil }
-            return .compare(register, comparison, value)
-        case "bitwise":
-            guard raw.number(Int(NFTNL_EXPR_BITWISE_OP)) == Self.bitwiseBoolean,
-                let from = raw.register(Int(NFTNL_EXPR_BITWISE_SREG)),
-                let into = raw.register(Int(NFTNL_EXPR_BITWISE_DREG)),
-                let mask = raw.value(Int(NFTNL_EXPR_BITWISE_MASK)),
-                let xor = raw.value(Int(NFTNL_EXPR_BITWISE_XOR))
-            else { return nil }
-            return .bitwise(from: from, into: into, mask: mask, xor: xor)
-        case "immediate":
-            return decodeImmediate(raw)
-        case "numgen":
-            guard let kind = NumgenKind(rawValue: raw.number(Int(NFTNL_EXPR_NG_TYPE))),
-                let register = raw.register(Int(NFTNL_EXPR_NG_DREG))
-            else { return nil }
-            return .numgen(
-                kind, modulus: raw.number(Int(NFTNL_EXPR_NG_MODULUS)),
-                offset: raw.number(Int(NFTNL_EXPR_NG_OFFSET)), into: register)
-        case "reject":
-            switch raw.number(Int(NFTNL_EXPR_REJECT_TYPE)) {
-            case UInt32(NFT_REJECT_TCP_RST.rawValue): return .reject(.tcpReset)
-            case UInt32(NFT_REJECT_ICMP_UNREACH.rawValue):
-                return .reject(
-                    .unreachable(code: nftnl_expr_get_u8(raw.pointer, UInt16(NFTNL_EXPR_REJECT_CODE))))
-            default: return nil
-            }
-        case "counter":
-            return .counter
-        case "lookup", "dynset":
-            return decodeSetUse(name, raw)
-        case "nat", "masq":
-            return decodeNAT(name, raw)
-        default:
-            return nil
-        }
-    }
-
-    private static func decodeImmediate(_ raw: RawExpression) -> Self? {
-        if raw.number(Int(NFTNL_EXPR_IMM_DREG)) == UInt32(NFT_REG_VERDICT.rawValue) {
-            let code = Int32(bitPattern: raw.number(Int(NFTNL_EXPR_IMM_VERDICT)))
-            return Verdict(code: code, chain: raw.text(Int(NFTNL_EXPR_IMM_CHAIN))).map { .verdict($0) }
-        }
-        guard let register = raw.register(Int(NFTNL_EXPR_IMM_DREG)),
-            let value = raw.value(Int(NFTNL_EXPR_IMM_DATA))
-        else { return nil }
-        return .immediate(value, into: register)
-    }
-
-    private static func decodeSetUse(_ name: String, _ raw: RawExpression) -> Self? {
-        if name == "lookup" {
-            guard let set = raw.text(Int(NFTNL_EXPR_LOOKUP_SET)),
-                let key = raw.register(Int(NFTNL_EXPR_LOOKUP_SREG))
-            else { return nil }
-            guard raw.has(Int(NFTNL_EXPR_LOOKUP_DREG)) else {
-                let inverted =
-                    raw.number(Int(NFTNL_EXPR_LOOKUP_FLAGS)) & UInt32(NFT_LOOKUP_F_INV.rawValue) != 0
-                return .lookup(set: set, key: key, inverted ? .absence : .membership)
-            }
-            if raw.number(Int(NFTNL_EXPR_LOOKUP_DREG)) == UInt32(NFT_REG_VERDICT.rawValue) {
-                return .lookup(set: set, key: key, .verdict)
-            }
-            return raw.register(Int(NFTNL_EXPR_LOOKUP_DREG)).map { .lookup(set: set, key: key, .data($0)) }
-        }
-        // An update that carries its own statements (counters, limits) has no value here.
-        guard let operation = DynamicOperation(rawValue: raw.number(Int(NFTNL_EXPR_DYNSET_OP))),
-            let set = raw.text(Int(NFTNL_EXPR_DYNSET_SET_NAME)),
-            let key = raw.register(Int(NFTNL_EXPR_DYNSET_SREG_KEY)),
-            !raw.has(Int(NFTNL_EXPR_DYNSET_EXPRESSIONS)), !raw.has(Int(NFTNL_EXPR_DYNSET_EXPR))
-        else { return nil }
-        let timeout = nftnl_expr_get_u64(raw.pointer, UInt16(NFTNL_EXPR_DYNSET_TIMEOUT))
-        return .dynamicSet(
-            operation, set: set, key: key, data: raw.register(Int(NFTNL_EXPR_DYNSET_SREG_DATA)),
-            timeout: timeout == 0 ? nil : timeout)
-    }
-
-    private static func decodeNAT(_ name: String, _ raw: RawExpression) -> Self? {
-        /// `NF_NAT_RANGE_MAP_IPS` and `NF_NAT_RANGE_PROTO_SPECIFIED` follow from the operands.
-        let derived: UInt32 = 0x3
-        if name == "masq" {
-            guard !raw.has(Int(NFTNL_EXPR_MASQ_REG_PROTO_MIN)) else { return nil }
-            return .masquerade(flags: NATFlags(rawValue: raw.number(Int(NFTNL_EXPR_MASQ_FLAGS)) & ~derived))
-        }
-        guard let kind = NATKind(rawValue: raw.number(Int(NFTNL_EXPR_NAT_TYPE))),
-            let family = Family(rawValue: UInt8(truncatingIfNeeded: raw.number(Int(NFTNL_EXPR_NAT_FAMILY))))
-        else { return nil }
-        let address = raw.register(Int(NFTNL_EXPR_NAT_REG_ADDR_MIN))
-        let port = raw.register(Int(NFTNL_EXPR_NAT_REG_PROTO_MIN))
-        // Ranges have no value here; the kernel repeats the first register where there is none.
-        if let last = raw.register(Int(NFTNL_EXPR_NAT_REG_ADDR_MAX)), last != address { return nil }
-        if let last = raw.register(Int(NFTNL_EXPR_NAT_REG_PROTO_MAX)), last != port { return nil }
-        return .nat(
-            kind, family, address: address, port: port,
-            flags: NATFlags(rawValue: raw.number(Int(NFTNL_EXPR_NAT_FLAGS)) & ~derived))
     }
 }

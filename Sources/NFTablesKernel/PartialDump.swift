@@ -45,18 +45,16 @@ extension Connection {
         _ = try request(
             NFT_MSG_GETCHAIN, family: family, flags: NLM_F_DUMP, object: "chains of family \(family)"
         ) { message in
-            guard let raw = nftnl_chain_alloc() else { return }
-            defer { nftnl_chain_free(raw) }
-            guard nftnl_chain_nlmsg_parse(message.header, raw) >= 0,
-                let table = nftnl_chain_get_str(raw, UInt16(NFTNL_CHAIN_TABLE.rawValue)),
-                let name = nftnl_chain_get_str(raw, UInt16(NFTNL_CHAIN_NAME.rawValue))
+            let attributes = Attributes(of: message)
+            guard let table = attributes.text(NFTA_CHAIN_TABLE.rawValue),
+                let name = attributes.text(NFTA_CHAIN_NAME.rawValue)
             else { return }
-            let isBase = nftnl_chain_is_set(raw, UInt16(NFTNL_CHAIN_HOOKNUM.rawValue))
-            let policy = nftnl_chain_get_u32(raw, UInt16(NFTNL_CHAIN_POLICY.rawValue))
+            let isBase = attributes.find(NFTA_CHAIN_HOOK.rawValue) != nil
+            let policy = attributes.number(NFTA_CHAIN_POLICY.rawValue)
             result.append(
                 ChainHead(
-                    table: TableID(family, String(cString: table)), name: String(cString: name),
-                    isBase: isBase, policy: isBase ? BaseChain.Policy(rawValue: policy) : nil))
+                    table: TableID(family, table), name: name, isBase: isBase,
+                    policy: isBase ? policy.flatMap(BaseChain.Policy.init(rawValue:)) : nil))
         }
         return result
     }
@@ -72,21 +70,9 @@ extension Connection {
             NFT_MSG_GETRULE, family: table.family, flags: NLM_F_DUMP, object: "rules of table \(table)",
             attributes: [(NFTA_RULE_TABLE.rawValue, table.name)]
         ) { message in
-            guard let raw = nftnl_rule_alloc() else { return }
-            defer { nftnl_rule_free(raw) }
-            guard nftnl_rule_nlmsg_parse(message.header, raw) >= 0,
-                let name = nftnl_rule_get_str(raw, UInt16(NFTNL_RULE_TABLE.rawValue)),
-                table.name == String(cString: name),
-                let chain = nftnl_rule_get_str(raw, UInt16(NFTNL_RULE_CHAIN.rawValue)).map({
-                    String(cString: $0)
-                }), let iterator = nftnl_expr_iter_create(raw)
-            else { return }
-            defer { nftnl_expr_iter_destroy(iterator) }
-            let handle = nftnl_rule_get_u64(raw, UInt16(NFTNL_RULE_HANDLE.rawValue))
-            while let expression = nftnl_expr_iter_next(iterator) {
-                guard case .verdict(let verdict) = Expression(RawExpression(pointer: expression)),
-                    let target = verdict.target, isWanted(chain, target)
-                else { continue }
+            guard let (chain, rule) = Rule.read(message, in: table), let handle = rule.handle else { return }
+            for case .verdict(let verdict) in rule.expressions {
+                guard let target = verdict.target, isWanted(chain, target) else { continue }
                 result.append(ChainLink(chain: chain, handle: handle, target: target))
             }
         }
@@ -101,15 +87,11 @@ extension Connection {
                 NFT_MSG_GETSET, family: table.family, flags: NLM_F_DUMP, object: "sets of table \(table)",
                 attributes: [(NFTA_SET_TABLE.rawValue, table.name)]
             ) { message in
-                var (owner, name) = (String?.none, String?.none)
-                for attribute in Attributes(of: message) {
-                    switch UInt32(attribute.type) {
-                    case UInt32(NFTA_SET_TABLE.rawValue): owner = attribute.string
-                    case UInt32(NFTA_SET_NAME.rawValue): name = attribute.string
-                    default: break
-                    }
-                }
-                if owner == table.name, let name { result.append(name) }
+                let attributes = Attributes(of: message)
+                guard attributes.text(NFTA_SET_TABLE.rawValue) == table.name,
+                    let name = attributes.text(NFTA_SET_NAME.rawValue)
+                else { return }
+                result.append(name)
             }
         } catch {
             guard case .read(_, ENOENT) = error else { throw error }

@@ -23,31 +23,6 @@ extension Connection {
         }
     }
 
-    /// Adds a table that belongs to this connection, outlives it, and can be taken over by another one afterwards
-    /// (`NFT_TABLE_F_OWNER`, `NFT_TABLE_F_PERSIST`, Linux 6.9); or takes over one that was left so.
-    ///
-    /// - Parameter isCheck: it is taken back at once, as with `check`.
-    /// - Throws: as `check`; EOPNOTSUPP where the kernel has no such tables, EPERM where the table is another's.
-    public func addOwnedTable(_ id: TableID, isCheck: Bool = false) throws(KernelError) {
-        let buffer = MessageBuffer()
-        let number = Self.trialSequence &+ 1
-        buffer.beginBatch(sequence: number &- 1)
-        let header = buffer.begin(
-            type: UInt16(NFT_MSG_NEWTABLE.rawValue), family: UInt16(id.family.rawValue),
-            flags: UInt16(NLM_F_CREATE | NLM_F_ACK), sequence: number)
-        guard let table = nftnl_table_alloc() else { preconditionFailure("out of memory") }
-        defer { nftnl_table_free(table) }
-        nftnl_table_set_str(table, UInt16(NFTNL_TABLE_NAME.rawValue), id.name)
-        nftnl_table_set_u32(table, UInt16(NFTNL_TABLE_FLAGS.rawValue), Self.ownedTable)
-        nftnl_table_nlmsg_build_payload(header, table)
-        buffer.end()
-        if !isCheck { buffer.endBatch(sequence: number &+ 1) }
-        try exchange(buffer, last: number) { _ in "add table \(id) with flags owner, persist" }
-    }
-
-    /// `NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST`; headers before Linux 6.9 lack the second.
-    private static var ownedTable: UInt32 { 0x2 | 0x4 }
-
     /// Far from the numbers of `commit` and of requests, so that no late answer is taken for another.
     private static var trialSequence: UInt32 { 1 << 31 }
 

@@ -25,7 +25,8 @@ package struct NetlinkMessage {
         guard header.pointee.nlmsg_len >= UInt32(MemoryLayout<nlmsghdr>.size + MemoryLayout<Int32>.size)
         else { return 0 }
         let payload = UnsafeRawPointer(header).advanced(by: MemoryLayout<nlmsghdr>.size)
-        return -payload.loadUnaligned(as: Int32.self)
+        // The least number has no positive counterpart.
+        return 0 &- payload.loadUnaligned(as: Int32.self)
     }
 
     /// `NLMSGERR_ATTR_MSG` of an NLMSG_ERROR.

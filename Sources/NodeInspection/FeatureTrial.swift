@@ -49,9 +49,11 @@ enum FeatureTrial {
 
     /// An owner makes a table and ends; the next takes it over.
     private static func own(_ table: TableID, _ connection: Connection) throws(KernelError) {
-        func make() throws(KernelError) { try Connection().addOwnedTable(table) }
+        func make() throws(KernelError) {
+            try Connection().commit([.addTable(table, comment: nil, flags: .owned)])
+        }
         try make()
-        try connection.addOwnedTable(table)
+        try connection.commit([.addTable(table, comment: nil, flags: .owned)])
         try connection.commit([.deleteTable(table)])
     }
 
@@ -81,7 +83,7 @@ enum FeatureTrial {
                 let table = TableID(family, name)
                 let refusal = refusal { () throws(KernelError) in
                     if feature == .ownedTables {
-                        try connection.addOwnedTable(table, isCheck: true)
+                        try connection.check([.addTable(table, comment: nil, flags: .owned)])
                     } else {
                         try connection.check(feature.operations(in: table, isHooked: false))
                     }

@@ -8,12 +8,20 @@ struct ConfigurationDocument {
     /// What the earlier one of two equal keys was renamed to, and from what.
     let duplicates: [String: String]
 
-    /// More duplicates than this are told with the next attempt.
-    private static let duplicateLimit = 100
+    /// More duplicates than this are told with the next attempt; fewer of a large text, which is read anew for each.
+    private static func duplicateLimit(_ text: String) -> Int {
+        min(100, max(1, (1 << 19) / max(1, text.utf8.count)))
+    }
 
     /// - Throws: what makes the text unreadable as a whole.
     init(_ text: String) throws(ConfigurationProblem) {
+        do throws(YAMLKeys.Refusal) {
+            try YAMLKeys.check(text)
+        } catch {
+            throw ConfigurationProblem(line: error.line, message: error.message)
+        }
         var text = text
+        let limit = Self.duplicateLimit(text)
         var duplicates: [String: String] = [:]
         while true {
             do {
@@ -25,7 +33,7 @@ struct ConfigurationDocument {
                 // is read, and the key keeps its line and its place.
                 let name = "duplicate-\(duplicates.count + 1)-of-a-key"
                 guard case .duplicatedKeysInMapping(let keys, let context) = error, let key = keys.first,
-                    duplicates.count < Self.duplicateLimit,
+                    duplicates.count < limit,
                     let renamed = Self.renaming(text, at: context.mark, to: name)
                 else { throw Self.problem(error, in: text) }
                 duplicates[name] = key

@@ -87,8 +87,9 @@ private struct ConfigurationReader {
         }
     }
 
+    /// The path is from the file: only what is fit for a message is told.
     private mutating func note(_ path: FieldPath, _ line: Int?, _ message: String) {
-        let field = path.description
+        let field = path.plain.description
         problems.append(
             ConfigurationProblem(
                 file: file, line: line, field: field.isEmpty ? nil : field, message: message))
@@ -154,9 +155,7 @@ private struct ConfigurationReader {
 
     private mutating func noteUnknown(_ path: FieldPath, _ name: String, in parent: FieldPath, line: Int?) {
         let near = ConfigurationField.children[parent]?.first { $0.lowercased() == name.lowercased() }
-        // The path is from the file: only what is fit for a message is told.
-        let shown = Text.isPlain(name) ? path : parent[Text.quoted(name)]
-        note(shown, line, near.map { "unknown field; is \($0) meant?" } ?? "unknown field")
+        note(path, line, near.map { "unknown field; is \($0) meant?" } ?? "unknown field")
     }
 
     // MARK: Values

@@ -105,7 +105,7 @@ extension DataplaneTests {
         }
 
         private func canOwn(_ connection: Connection) -> Bool {
-            (try? connection.addOwnedTable(TableID(.ip, "t"), isCheck: true)) != nil
+            (try? connection.check([.addTable(TableID(.ip, "t"), comment: nil, flags: .owned)])) != nil
         }
 
         @Test("without the right to make namespaces, rules are looked through where they are, and taken back")
@@ -230,7 +230,9 @@ extension DataplaneTests {
         func ownedTables() throws {
             let namespace = try Namespace("preflight")
             let owner = try namespace.run { try Connection() }
-            for family in [Family.ip, .ip6] { try owner.addOwnedTable(TableID(family, "sluice")) }
+            for family in [Family.ip, .ip6] {
+                try owner.commit([.addTable(TableID(family, "sluice"), comment: nil, flags: .owned)])
+            }
             for rights in [[], Self.without("sys_admin")] {
                 let (status, report) = try run(rights, in: namespace)
                 #expect(status == 0)

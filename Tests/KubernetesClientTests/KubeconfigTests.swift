@@ -129,7 +129,7 @@ struct KubeconfigTests {
                 ]))
         let exec = try #require(access.identity.exec)
         #expect(exec.command == "/etc/kube/./bin/login")
-        #expect(exec.arguments == ["get", "--quiet"])
+        #expect(exec.arguments.value == ["get", "--quiet"])
         #expect(exec.environment.value == ["ROLE": "node"])
         #expect(
             try exec.info() == """

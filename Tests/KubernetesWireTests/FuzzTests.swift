@@ -1,3 +1,4 @@
+import Fuzzing
 import KubernetesAPI
 import KubernetesWire
 import SeededRandom
@@ -31,9 +32,6 @@ struct FuzzTests {
         "damaged bodies give an error, or objects and plain one-line problems",
         arguments: ResourceKind.allCases, BodyEncoding.allCases)
     func damaged(kind: ResourceKind, encoding: BodyEncoding) {
-        let seed = UInt64.random(in: 0...UInt64.max)
-        print("fuzz seed \(seed)")
-        var random = SeededGenerator(seed: seed)
         let list = Fixture.list(kind).body(encoding)
         let object = Fixture.object(kind)
         let watch = [
@@ -47,11 +45,12 @@ struct FuzzTests {
             for problem in object.problems {
                 #expect(
                     problem.description.unicodeScalars.allSatisfy { (" "..."~").contains($0) || $0 == "…" },
-                    "seed \(seed): \(problem)")
+                    "\(problem)")
             }
-            #expect(object.content != .refused || !object.problems.isEmpty, "seed \(seed)")
+            #expect(object.content != .refused || !object.problems.isEmpty)
         }
-        for _ in 0..<1500 {
+        Fuzzing.run("\(encoding) bodies of \(kind)", inputs: 1500) { random in
+            let before = objectCount
             let limit = random.number(1...2000)
             do throws(WireError) {
                 let bytes = Self.mutate(list, &random)
@@ -60,7 +59,7 @@ struct FuzzTests {
                 }
             } catch {
                 errorCount += 1
-                #expect(!error.description.contains("\n"), "seed \(seed)")
+                #expect(!error.description.contains("\n"))
             }
             do throws(WireError) {
                 let bytes = Self.mutate(watch, &random)
@@ -75,36 +74,34 @@ struct FuzzTests {
             }
             let status = Self.mutate(
                 WireObject.status(code: 410, reason: "Expired", message: "gone").body(encoding), &random)
-            _ = try? status.withBytes { bytes throws(WireError) in try StatusError(decoding: bytes, encoding)
+            _ = try? status.withBytes { bytes throws(WireError) in
+                try StatusError(decoding: bytes, encoding)
             }
+            return objectCount > before
         }
-        #expect(errorCount > 0 && objectCount > 0, "seed \(seed)")
+        #expect(errorCount > 0 && objectCount > 0)
     }
 
     @Test("damaged bodies give the same in chunks of any size", arguments: BodyEncoding.allCases)
     func chunks(encoding: BodyEncoding) {
-        let seed = UInt64.random(in: 0...UInt64.max)
-        print("fuzz seed \(seed)")
-        var random = SeededGenerator(seed: seed)
         let list = Fixture.list(.endpointSlices).body(encoding)
-        for _ in 0..<500 {
+        Fuzzing.run("\(encoding) bodies in chunks", inputs: 500) { random in
             let bytes = Self.mutate(list, &random)
             let whole = Result { () throws(WireError) in try decodeList(.endpointSlices, encoding, bytes) }
             let parts = Result { () throws(WireError) in
                 try decodeList(.endpointSlices, encoding, bytes) { random.number(1...50) }
             }
-            #expect(whole == parts, "seed \(seed)")
+            #expect(whole == parts)
+            return (try? whole.get()) != nil
         }
     }
 
     @Test("noise is an error", arguments: BodyEncoding.allCases)
     func noise(encoding: BodyEncoding) {
-        let seed = UInt64.random(in: 0...UInt64.max)
-        print("fuzz seed \(seed)")
-        var random = SeededGenerator(seed: seed)
-        for _ in 0..<2000 {
-            let bytes = (0..<random.number(0...300)).map { _ in UInt8.random(in: 0...255, using: &random) }
-            #expect(throws: WireError.self, "seed \(seed)") { try decodeList(.services, encoding, bytes) }
+        Fuzzing.run("\(encoding) noise", inputs: 2000) { random in
+            let bytes = random.bytes(0...300)
+            #expect(throws: WireError.self) { try decodeList(.services, encoding, bytes) }
+            return false
         }
     }
 }

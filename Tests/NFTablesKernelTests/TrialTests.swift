@@ -42,7 +42,7 @@ struct TrialTests {
     /// Linux 6.9 can.
     private static let canOwnTables: Bool = {
         let connection = try? Namespace("trial").run { try Connection() }
-        return (try? connection?.addOwnedTable(TableID(.ip, "t"), isCheck: true)) != nil
+        return (try? connection?.check([.addTable(TableID(.ip, "t"), comment: nil, flags: .owned)])) != nil
     }()
 
     @Test(
@@ -51,23 +51,25 @@ struct TrialTests {
     func ownership() throws {
         let namespace = try Namespace("trial")
         let other = try namespace.run { try Connection() }
-        try other.addOwnedTable(table, isCheck: true)
+        try other.check([.addTable(table, comment: nil, flags: .owned)])
         #expect(try other.tables() == [])
         var owner: Connection? = try namespace.run { try Connection() }
-        try owner?.addOwnedTable(table)
+        try owner?.commit([.addTable(table, comment: nil, flags: .owned)])
         let owned = try #require(try other.listedTables().first)
         #expect(owned.id == table)
-        #expect(owned.flags == 6)
+        #expect(owned.flags == .owned)
         #expect(owned.owner != nil)
         #expect(throws: KernelError.self) { try other.commit([.deleteTable(table)]) }
-        #expect(throws: KernelError.self) { try other.addOwnedTable(table) }
+        #expect(throws: KernelError.self) {
+            try other.commit([.addTable(table, comment: nil, flags: .owned)])
+        }
         owner = nil
         // A process that another test starts at this moment has the socket too, until it executes its program.
         let deadline = ContinuousClock.now.advanced(by: .seconds(10))
         while try other.listedTables().first?.owner != nil, ContinuousClock.now < deadline { usleep(1000) }
-        #expect(try other.listedTables() == [ListedTable(table, flags: 4)])
-        try other.addOwnedTable(table)
-        #expect(try other.listedTables().first?.flags == 6)
+        #expect(try other.listedTables() == [ListedTable(table, flags: .persist)])
+        try other.commit([.addTable(table, comment: nil, flags: .owned)])
+        #expect(try other.listedTables().first?.flags == .owned)
         try other.commit([.deleteTable(table)])
         #expect(try other.listedTables() == [])
     }

@@ -341,7 +341,7 @@ struct CheckTests {
             found(ListedTable(ip), ListedTable(ip6))?.found
                 == "ip sluice, ip6 sluice; they belong to no program")
         #expect(
-            found(ListedTable(ip, flags: 6, owner: 77), ListedTable(ip6, flags: 6, owner: 77))?.found
+            found(ListedTable(ip, flags: .owned, owner: 77), ListedTable(ip6, flags: .owned, owner: 77))?.found
                 == "ip sluice, ip6 sluice; they belong to netlink port 77: Sluice runs")
         #expect(found(ListedTable(ip))?.state == .note)
         #expect(found(ListedTable(TableID(.inet, "sluice")))?.found == "not there yet")

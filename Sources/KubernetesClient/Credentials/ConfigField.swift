@@ -1,3 +1,4 @@
+import Documents
 import Foundation
 import Yams
 
@@ -18,9 +19,14 @@ struct ConfigField {
 
     /// The root of a file in YAML or JSON.
     static func root(of text: String, file: String) throws(CredentialError) -> ConfigField {
+        do throws(YAMLKeys.Refusal) {
+            try YAMLKeys.check(text)
+        } catch {
+            throw CredentialError(file: file, message: "line \(error.line): \(error.message)")
+        }
         let node: Node?
         do {
-            node = try Yams.compose(yaml: text)
+            node = try Yams.compose(yaml: text, .default, .default, .utf8)
         } catch let error as YamlError {
             throw CredentialError(file: file, message: "not YAML: \(Self.oneLine(error))")
         } catch {
@@ -133,7 +139,10 @@ struct ConfigField {
     /// A field's value as JSON, whatever it is; nil when absent.
     func json(_ key: String) throws(CredentialError) -> JSONValue? {
         guard let node = node(key) else { return nil }
-        guard let value = JSONValue(node, depth: 0) else { throw error(key, "can't be written as JSON") }
+        var nodesLeft = JSONValue.nodeLimit
+        guard let value = JSONValue(node, depth: 0, nodesLeft: &nodesLeft) else {
+            throw error(key, "can't be written as JSON")
+        }
         return value
     }
 }
@@ -148,9 +157,13 @@ indirect enum JSONValue: Sendable, Hashable, Encodable {
     case list([JSONValue])
     case object([String: JSONValue])
 
-    /// - Returns: nil for what is nested too deep, and for keys that aren't texts.
-    init?(_ node: Node, depth: Int) {
-        guard depth < 50 else { return nil }
+    /// What a plugin is told of its cluster is small; aliases of aliases could make it gigabytes.
+    static let nodeLimit = 10_000
+
+    /// - Returns: nil for what is nested too deep or too large, and for keys that aren't texts.
+    init?(_ node: Node, depth: Int, nodesLeft: inout Int) {
+        nodesLeft -= 1
+        guard depth < 50, nodesLeft >= 0 else { return nil }
         switch node {
         case .scalar(let scalar):
             if scalar.style != .plain {
@@ -169,14 +182,18 @@ indirect enum JSONValue: Sendable, Hashable, Encodable {
         case .sequence(let sequence):
             var list: [JSONValue] = []
             for element in sequence {
-                guard let value = JSONValue(element, depth: depth + 1) else { return nil }
+                guard let value = JSONValue(element, depth: depth + 1, nodesLeft: &nodesLeft) else {
+                    return nil
+                }
                 list.append(value)
             }
             self = .list(list)
         case .mapping(let mapping):
             var object: [String: JSONValue] = [:]
             for (key, value) in mapping {
-                guard let key = key.scalar?.string, let value = JSONValue(value, depth: depth + 1) else {
+                guard let key = key.scalar?.string,
+                    let value = JSONValue(value, depth: depth + 1, nodesLeft: &nodesLeft)
+                else {
                     return nil
                 }
                 object[key] = value

@@ -12,10 +12,10 @@ struct ExecPlugin: Sendable, Equatable {
     var apiVersion: String
     /// A path when it has a slash, else looked for in `PATH`.
     var command: String
-    var arguments: [String]
+    var arguments: Secret<[String]>
     var environment: Secret<[String: String]>
     /// `spec.cluster` of what the plugin is told; nil without `provideClusterInfo`.
-    var cluster: JSONValue?
+    var cluster: Secret<JSONValue>?
     var installHint: String?
     var origin: ServerAccess.Origin
 
@@ -26,7 +26,7 @@ struct ExecPlugin: Sendable, Equatable {
         }
         let command = try exec.requiredText("command")
         self.command = command.contains("/") ? Kubeconfig.resolve(command, from: exec.file) : command
-        arguments = try exec.texts("args")
+        arguments = Secret(try exec.texts("args"))
         var environment: [String: String] = [:]
         for variable in try exec.fields("env") {
             let name = try variable.requiredText("name")
@@ -49,7 +49,7 @@ struct ExecPlugin: Sendable, Equatable {
         default:
             throw exec.error("interactiveMode", "one of Never, IfAvailable and Always is expected")
         }
-        self.cluster = try exec.flag("provideClusterInfo") ? Self.info(cluster) : nil
+        self.cluster = try exec.flag("provideClusterInfo") ? Secret(Self.info(cluster)) : nil
         origin = ServerAccess.Origin(file: exec.file, field: exec.path)
     }
 
@@ -78,7 +78,7 @@ struct ExecPlugin: Sendable, Equatable {
     /// `KUBERNETES_EXEC_INFO`: an ExecCredential without status.
     func info() throws(CredentialError) -> String {
         var spec: [String: JSONValue] = ["interactive": .flag(false)]
-        spec["cluster"] = cluster
+        spec["cluster"] = cluster?.value
         let credential = JSONValue.object([
             "apiVersion": .text(apiVersion), "kind": .text("ExecCredential"), "spec": .object(spec),
         ])
@@ -141,7 +141,7 @@ struct ExecPlugin: Sendable, Equatable {
         do {
             let result = try await Subprocess.run(
                 command.contains("/") ? .path(FilePath(command)) : .name(command),
-                arguments: Arguments(arguments), environment: environment, platformOptions: options,
+                arguments: Arguments(arguments.value), environment: environment, platformOptions: options,
                 input: .none, output: .bytes(limit: Self.outputLimit), error: .sequence
             ) { execution in
                 // Whatever befalls these, the plugin counts by its output and its end.

@@ -1,0 +1,93 @@
+import Foundation
+public import SeededRandom
+public import Testing
+
+/// Many inputs made from one seed, each bounded in time and memory.
+///
+/// `SLUICE_FUZZ_ROUNDS` multiplies the inputs, for a run of hours. `SLUICE_TEST_SEED` repeats a run.
+public struct Fuzzing {
+    /// What one input may take: a thousand times what any takes, on a machine that is busy with other tests.
+    public static let timeLimit: Duration = .seconds(5)
+    /// How much the process may grow over one test's inputs, at the peak.
+    public static let memoryLimit = 300 << 20
+    /// Other tests run beside: what was theirs isn't there a second and third time.
+    private static let attempts = 3
+
+    private let what: String
+    private let seed: UInt64
+
+    /// Tries `inputs` inputs; fails for one that takes too long, and for all that take too much memory.
+    ///
+    /// - Parameters:
+    ///   - what: for the line that is printed.
+    ///   - input: makes an input from the generator and tries it; true when it was accepted.
+    /// - Returns: how many were tried and accepted.
+    @discardableResult
+    public static func run(
+        _ what: String, inputs: Int, sourceLocation: SourceLocation = #_sourceLocation,
+        _ input: (inout SeededGenerator) throws -> Bool
+    ) rethrows -> (tried: Int, accepted: Int) {
+        let fuzzing = Fuzzing(
+            what: what, seed: environmentNumber("SLUICE_TEST_SEED") ?? .random(in: 0 ... .max))
+        let count = inputs * Int(environmentNumber("SLUICE_FUZZ_ROUNDS") ?? 1)
+        // Before, so that it is there when the process isn't any more.
+        write("fuzz: \(what): begins, seed \(fuzzing.seed)\n")
+        var accepted = 0
+        var growth = 0
+        for _ in 0..<attempts {
+            let before = resetPeak()
+            accepted = try fuzzing.pass(count, sourceLocation, input)
+            growth = peak() - before
+            if growth <= memoryLimit { break }
+        }
+        #expect(
+            growth <= memoryLimit, "\(what), seed \(fuzzing.seed): \(growth >> 20) MiB more at the peak",
+            sourceLocation: sourceLocation)
+        write("fuzz: \(what): \(count) inputs, \(accepted) accepted, seed \(fuzzing.seed)\n")
+        return (count, accepted)
+    }
+
+    private func pass(
+        _ count: Int, _ sourceLocation: SourceLocation, _ input: (inout SeededGenerator) throws -> Bool
+    ) rethrows -> Int {
+        var accepted = 0
+        for number in 0..<count {
+            var random = SeededGenerator(seed: seed &+ UInt64(number) &* 0x2545_f491_4f6c_dd1d)
+            let clock = ContinuousClock()
+            let start = clock.now
+            if try input(&random) { accepted += 1 }
+            let taken = start.duration(to: clock.now)
+            #expect(
+                taken < Self.timeLimit, "\(what), seed \(seed), input \(number): took \(taken)",
+                sourceLocation: sourceLocation)
+        }
+        return accepted
+    }
+
+    private static func environmentNumber(_ name: String) -> UInt64? {
+        ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
+    }
+
+    private static func write(_ line: String) {
+        FileHandle.standardOutput.write(Data(line.utf8))
+    }
+
+    // MARK: Memory
+
+    /// Has the kernel count the peak anew (proc(5), `clear_refs`).
+    ///
+    /// - Returns: bytes that are resident now.
+    private static func resetPeak() -> Int {
+        try? Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/self/clear_refs"))
+        return status("VmRSS:")
+    }
+
+    private static func peak() -> Int { status("VmHWM:") }
+
+    private static func status(_ field: String) -> Int {
+        let text = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+        let line = text.split(separator: "\n").first { $0.hasPrefix(field) }
+        return line.flatMap { $0.split(whereSeparator: \.isWhitespace).dropFirst().first }
+            .flatMap { Int($0) }.map { $0 << 10 } ?? 0
+    }
+}
