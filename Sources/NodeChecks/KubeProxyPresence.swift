@@ -48,8 +48,8 @@ public struct KubeProxyPresence: Sendable, Equatable {
         guard !found.isEmpty else { return .ok("kube-proxy", "not here") }
         let advice =
             processes.isEmpty
-            ? "Remove what it left with `kube-proxy --cleanup` or a reboot: it knows nothing of what changes from now on."
-            : "Take it off this node before Sluice programs it, then remove its rules with `kube-proxy --cleanup`."
+            ? "Start Sluice with `--adopt-from-kube-proxy`, or remove what it left with `sluice cleanup --kube-proxy`."
+            : "Take it off this node, then start Sluice with `--adopt-from-kube-proxy`."
         return .warning("kube-proxy", found.joined(separator: "; "), advice: advice)
     }
 }

@@ -307,17 +307,18 @@ struct CheckTests {
         expect(
             good.listing(tables.map { .nat($0, "nat-prerouting", .prerouting, -100) }), "kube-proxy",
             .warning,
-            found: "tables ip kube-proxy, ip6 kube-proxy", advice: "kube-proxy --cleanup")
+            found: "tables ip kube-proxy, ip6 kube-proxy", advice: "--adopt-from-kube-proxy")
         expect(
             good.listing([
                 .nat(Self.ipNAT, "PREROUTING", .prerouting, -100), ListedChain(Self.ipNAT, "KUBE-SERVICES"),
-            ]), "kube-proxy", .warning, found: "chain KUBE-SERVICES in ip nat", advice: "kube-proxy --cleanup"
+            ]), "kube-proxy", .warning, found: "chain KUBE-SERVICES in ip nat",
+            advice: "--adopt-from-kube-proxy"
         )
         expect(
             good.with {
                 $0.kubeProxy = KubeProxyPresence(processes: [], rules: $0.rules, links: ["lo", "kube-ipvs0"])
             },
-            "kube-proxy", .warning, found: "link kube-ipvs0", advice: "kube-proxy --cleanup")
+            "kube-proxy", .warning, found: "link kube-ipvs0", advice: "--adopt-from-kube-proxy")
     }
 
     @Test("a nat table of the old iptables is a note that says where to look")
@@ -341,7 +342,8 @@ struct CheckTests {
             found(ListedTable(ip), ListedTable(ip6))?.found
                 == "ip sluice, ip6 sluice; they belong to no program")
         #expect(
-            found(ListedTable(ip, flags: .owned, owner: 77), ListedTable(ip6, flags: .owned, owner: 77))?.found
+            found(ListedTable(ip, flags: .owned, owner: 77), ListedTable(ip6, flags: .owned, owner: 77))?
+                .found
                 == "ip sluice, ip6 sluice; they belong to netlink port 77: Sluice runs")
         #expect(found(ListedTable(ip))?.state == .note)
         #expect(found(ListedTable(TableID(.inet, "sluice")))?.found == "not there yet")
