@@ -99,6 +99,9 @@ public final class ChangeInbox: Sendable {
         change { $0.changes.foreign.formUnion(foreign) }
     }
 
+    /// Whether something that others have done to the tables waits to be taken.
+    var holdsForeignChange: Bool { state.withLock { !$0.changes.foreign.isEmpty } }
+
     /// Asks for a look at whether the tables are still as they should be.
     public func putCheck() {
         change { $0.changes.isCheckDue = true }

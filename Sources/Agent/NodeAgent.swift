@@ -29,9 +29,11 @@ public final class NodeAgent<Kernel: RuleKernel> {
     private let serving: @Sendable () -> Void
     private let predecessor: Predecessor<Kernel>?
     private let found: @Sendable (ObjectProblem) -> Void
-    private let watch: (@escaping @Sendable (ForeignChange) -> Void) throws(KernelError) -> AnyObject?
+    private let watch:
+        (@escaping @Sendable (ForeignChange) -> Void) throws(KernelError) -> (any RulesetWatch)?
     /// Hears of what others do to the tables for as long as it is held.
-    private var watcher: AnyObject?
+    private var watcher: (any RulesetWatch)?
+    private var isWatchFailing = false
     private var repairs = RepairPacing()
     private let clock = ContinuousClock()
     /// How many of the Services that a commit changes are logged by name.
@@ -53,9 +55,11 @@ public final class NodeAgent<Kernel: RuleKernel> {
         serving: @escaping @Sendable () -> Void = {},
         predecessor: Predecessor<Kernel>? = nil,
         found: @escaping @Sendable (ObjectProblem) -> Void = { _ in },
-        watch: @escaping (@escaping @Sendable (ForeignChange) -> Void) throws(KernelError) -> AnyObject? = {
-            _ in nil
-        }
+        watch:
+            @escaping (@escaping @Sendable (ForeignChange) -> Void) throws(KernelError) -> (any RulesetWatch)? =
+            {
+                _ in nil
+            }
     ) {
         self.watch = watch
         self.serving = serving
@@ -89,6 +93,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
 
     /// Follows the inbox until its signals end or the task is cancelled. The rules stay.
     public func run() async {
+        writer.beforeLarge = { [weak self] in self?.stopWatching() }
         watchOthers()
         for await _ in inbox.signals {
             if Task.isCancelled { return }
@@ -97,30 +102,54 @@ public final class NodeAgent<Kernel: RuleKernel> {
             let began = clock.now
             do throws(KernelError) {
                 let isWritten = try commit(began: began)
-                guard isWritten else { continue }
+                watchOthers()
+                guard isWritten else {
+                    // Against a program that changes the tables without end, this needn't go round for each change.
+                    if repairs.pending != nil { try? await Task.sleep(for: Self.attention, clock: clock) }
+                    continue
+                }
                 // While this waits, changes gather in the inbox.
-                let pause = pacing.succeeded(took: clock.now - began)
-                try? await Task.sleep(for: pause, clock: clock)
+                await pause(for: pacing.succeeded(took: clock.now - began))
             } catch {
                 let isOwned = if case .owned = error { true } else { false }
-                let pause = pacing.failed(chance: Double.random(in: 0...1), isOwned: isOwned)
+                let time = pacing.failed(chance: Double.random(in: 0...1), isOwned: isOwned)
                 // What goes on for long is told less and less often.
                 let isTold = pacing.failures & (pacing.failures - 1) == 0
                 logger.log(
                     level: isTold ? .error : .debug,
-                    "not in force, the rules from before stay; trying again in \(pause.milliseconds) ms",
+                    "not in force, the rules from before stay; trying again in \(time.milliseconds) ms",
                     metadata: ["error": "\(error)"])
-                try? await Task.sleep(for: pause, clock: clock)
+                await pause(for: time)
                 inbox.wake()
             }
         }
     }
 
-    /// The first rules are in force by now: the kernel needn't tell of each of their elements.
+    /// How soon what others change is noticed in a pause.
+    private static var attention: Duration { .milliseconds(20) }
+
+    /// Waits; not as long when others change the tables meanwhile, which is put right at once.
+    private func pause(for time: Duration) async {
+        guard watcher != nil, repairs.pending == nil else {
+            try? await Task.sleep(for: time, clock: clock)
+            return
+        }
+        let end = clock.now + time
+        while !Task.isCancelled, !inbox.holdsForeignChange, clock.now < end {
+            try? await Task.sleep(for: min(Self.attention, end - clock.now), clock: clock)
+        }
+    }
+
+    // MARK: Others
+
+    /// Hears of what others do to tables that they can change, once the first rules are in force: of those the kernel
+    /// needn't tell.
     private func watchOthers() {
+        guard watcher == nil, isServing, !writer.ownsTables, !isWatchFailing else { return }
         do throws(KernelError) {
             watcher = try watch { [inbox] in inbox.put(foreign: $0) }
         } catch {
+            isWatchFailing = true
             logger.warning(
                 "what others do to the tables is noticed with a delay", metadata: ["error": "\(error)"])
         }
@@ -130,15 +159,24 @@ public final class NodeAgent<Kernel: RuleKernel> {
         inbox.wake()
     }
 
+    private func stopWatching() {
+        watcher?.stop()
+        watcher = nil
+    }
+
     private func doubtWhatOthersChanged() {
         guard let change = repairs.pending else { return }
         switch repairs.next(at: clock.now) {
         case .now:
+            logger.warning(
+                change.count == 0
+                    ? "what others did to the tables was more than could be told: all is compared"
+                    : "somebody else changed the tables: putting them right", metadata: Self.metadata(change))
             if change.isWhole { writer.doubt() } else { writer.doubt(change.parts) }
         case .after(let pause):
             logger.warning(
-                "others keep changing the tables: put right again in \(pause.milliseconds) ms, and no more often"
-            )
+                "others keep changing the tables: put right again in \(pause.milliseconds) ms, and no more often",
+                metadata: Self.metadata(change))
             Task { [inbox] in
                 try? await Task.sleep(for: pause)
                 inbox.wake()
@@ -147,23 +185,23 @@ public final class NodeAgent<Kernel: RuleKernel> {
         }
     }
 
+    private static func metadata(_ change: ForeignChange) -> Logger.Metadata {
+        [
+            "by": "\(change.author?.description ?? "unknown")", "changes": "\(change.count)",
+            "such as": "\(change.examples.joined(separator: ", "))",
+        ]
+    }
+
     private func take(_ change: ForeignChange) {
         guard !change.isEmpty else { return }
         repairs.add(change)
         inbox.metrics.othersChanged(change)
-        logger.warning(
-            change.count == 0
-                ? "what others did to the tables was more than could be told: all is compared"
-                : "somebody else changed the tables: putting them right",
-            metadata: [
-                "by": "\(change.author?.description ?? "unknown")", "changes": "\(change.count)",
-                "such as": "\(change.examples.joined(separator: ", "))",
-            ])
     }
 
     private func apply(_ changes: consuming ChangeInbox.Changes) {
         take(changes.foreign)
-        if changes.isCheckDue, writer.haveOthersCommitted() { writer.doubt() }
+        // What is owned, nobody else can have changed.
+        if changes.isCheckDue, !writer.ownsTables, writer.haveOthersCommitted() { writer.doubt() }
         for problem in changes.problems { logger.warning("\(problem)") }
         planner.apply(changes.objects)
         latency.add(changes.triggerTimes, of: changes.objects)

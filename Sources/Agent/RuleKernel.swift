@@ -26,6 +26,14 @@ public protocol RuleKernel {
     func owner(behind port: UInt32) -> String
 }
 
+/// Something that tells of what others do to the tables, until it is stopped or let go.
+public protocol RulesetWatch: AnyObject {
+    /// When this returns, the kernel tells it nothing any more.
+    func stop()
+}
+
+extension RulesetMonitor: RulesetWatch {}
+
 extension RuleKernel {
     public func table(_ id: TableID, only scope: TableScope) throws(KernelError) -> Table? {
         try table(id)?.limited(to: scope)

@@ -1,3 +1,4 @@
+import Glibc
 package import IPAddressing
 public import KubernetesAPI
 public import NFTables
@@ -37,6 +38,10 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     private var isInDoubt = true
     /// Parts that others have changed, beside which all is as it should be.
     private var doubtfulParts: [TableID: TableScope] = [:]
+    /// How often in a row the kernel has refused what a comparison found.
+    private var refusedRepairs = 0
+    /// Called before a transaction so large that the kernel had better not tell anybody of each of its elements.
+    var beforeLarge: (() -> Void)?
     private var isFirst = true
     /// The kernel's count of transactions when all was compared, or since found to be without those of others; nil
     /// where it isn't known.
@@ -50,6 +55,9 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     /// What writes that failed found: a plan is compiled once, whatever becomes of its commit.
     private var untold = CompilerProblems()
 
+    /// Elements of a transaction that is large.
+    private static var largeCount: Int { 4096 }
+
     /// How often affinity maps are looked at after a commit that changes what they may hold.
     private static var affinityRounds: Int { 3 }
 
@@ -58,6 +66,9 @@ public final class RulesetWriter<Kernel: RuleKernel> {
         if settings.ownsTables, kernel.canOwnTables { compiler.tableFlags = .owned }
         self.kernel = kernel
     }
+
+    /// Whether nobody else can change the tables once they are in force.
+    public var ownsTables: Bool { compiler.tableFlags.contains(.owner) }
 
     /// What the kernel holds is to be read and compared at the next `write`.
     public func doubt() { isInDoubt = true }
@@ -134,18 +145,35 @@ public final class RulesetWriter<Kernel: RuleKernel> {
             countAnew()
             tables = try readTables()
         }
-        var repair = compiler.repair(tables)
-        repair.operations += clientsOfPredecessor(tables)
-        try commit(repair, &report)
-        report.takenOver = repair.operations.count { operation in
-            if case .addTable(let id, _, _) = operation {
-                tables.values.contains { $0.id == id }
-            } else {
-                false
-            }
-        }
+        try commit(repair(of: tables), ofComparison: tables, &report)
         isInDoubt = false
         return told(report)
+    }
+
+    /// What a comparison found. Where the kernel refuses it again and again, there is something in the tables that Sluice
+    /// knows no way around: then they are replaced as a whole, and, if need be, without what clients keep.
+    private func repair(of tables: [AddressFamily: Table]) -> RulesetDelta {
+        var repair = compiler.repair(tables, isReplacing: refusedRepairs >= 2)
+        if refusedRepairs >= 4 { repair.affinity = [] }
+        repair.operations += clientsOfPredecessor(tables)
+        return repair
+    }
+
+    private func commit(
+        _ repair: RulesetDelta, ofComparison tables: [AddressFamily: Table], _ report: inout WriteReport
+    ) throws(KernelError) {
+        do throws(KernelError) {
+            try commit(repair, &report)
+        } catch {
+            // Rights and memory are not for want of another way.
+            if case .refused = error, ![EPERM, ENOMEM, ENOBUFS].contains(error.errno) { refusedRepairs += 1 }
+            throw error
+        }
+        refusedRepairs = 0
+        report.takenOver = repair.operations.count { operation in
+            guard case .addTable(let id, _, _) = operation else { return false }
+            return tables.values.contains { $0.id == id }
+        }
     }
 
     private func countAnew() {
@@ -225,8 +253,17 @@ public final class RulesetWriter<Kernel: RuleKernel> {
 
     private func commit(_ operations: [Operation], _ report: inout WriteReport) throws(KernelError) {
         guard !operations.isEmpty else { return }
+        let elements = operations.reduce(0) { count, operation in
+            switch operation {
+            case .addElements(_, _, let elements), .deleteElements(_, _, let elements),
+                .destroyElements(_, _, let elements):
+                count + elements.count
+            default: count
+            }
+        }
+        if elements > Self.largeCount { beforeLarge?() }
         let summary = try kernel.commit(operations)
-        ownTransactions &+= 1
+        if summary.messages > 0 { ownTransactions &+= 1 }
         report.operations += operations.count
         report.messages += summary.messages
         report.bytes += summary.bytes

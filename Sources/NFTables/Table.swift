@@ -198,7 +198,8 @@ public struct Table: Sendable, Equatable {
     public var flags: TableFlags
     /// The netlink port of the socket that the table belongs to; nil for nobody's.
     public var owner: UInt32?
-    /// What is in it beside sets and chains: stateful objects and flowtables, each by kind and name.
+    /// What is in it that no value here stands for: stateful objects, flowtables, elements without a key; each by kind and
+    /// name.
     public var others: [String] = []
     public var sets: [String: NamedSet]
     /// The elements of each set, by the set's name.

@@ -70,7 +70,9 @@ extension Connection {
             for set in table.sets.values.sorted(by: { $0.name < $1.name }) {
                 // A set may be gone by now; then the generation says so too.
                 do throws(KernelError) {
-                    let (elements, whole) = try readElements(of: set.name, in: id)
+                    var isOdd = false
+                    let (elements, whole) = try readElements(of: set.name, in: id, isOdd: &isOdd)
+                    if isOdd { table.others.append("element * of \(set.name)") }
                     table.elements[set.name] = elements
                     isConsistent = isConsistent && whole
                 } catch {
@@ -89,7 +91,8 @@ extension Connection {
     /// - Throws: `KernelError.read` with ENOENT when the table or set isn't there.
     public func elements(of set: String, in table: TableID) throws(KernelError) -> [Element] {
         for _ in 0..<Self.dumpAttempts {
-            let (elements, isConsistent) = try readElements(of: set, in: table)
+            var isOdd = false
+            let (elements, isConsistent) = try readElements(of: set, in: table, isOdd: &isOdd)
             if isConsistent { return elements }
         }
         throw .unstable(object: "set \(table) \(set)", attempts: Self.dumpAttempts)

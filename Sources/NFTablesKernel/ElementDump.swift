@@ -4,8 +4,14 @@ package import Netlink
 
 extension Connection {
     /// The elements, and whether they belong to one moment.
-    func readElements(of set: String, in table: TableID) throws(KernelError) -> ([Element], Bool) {
+    ///
+    /// - Parameter isOdd: set where there is one without a key, as nft's `*`, which is asked for all keys that have none
+    ///   of their own.
+    func readElements(
+        of set: String, in table: TableID, isOdd: inout Bool
+    ) throws(KernelError) -> ([Element], Bool) {
         var elements: [Element] = []
+        var isWithoutKey = false
         let isConsistent = try request(
             NFT_MSG_GETSETELEM, family: table.family, flags: NLM_F_DUMP,
             object: "elements of \(table) \(set)",
@@ -13,8 +19,9 @@ extension Connection {
                 (NFTA_SET_ELEM_LIST_TABLE.rawValue, table.name), (NFTA_SET_ELEM_LIST_SET.rawValue, set),
             ]
         ) { message in
-            elements += Element.read(message)
+            if !Element.read(message, into: &elements) { isWithoutKey = true }
         }
+        isOdd = isWithoutKey
         return (elements, isConsistent)
     }
 }
@@ -23,13 +30,20 @@ extension Element {
     /// The elements that a message tells of.
     package static func read(_ message: NetlinkMessage) -> [Element] {
         var elements: [Element] = []
+        _ = read(message, into: &elements)
+        return elements
+    }
+
+    /// - Returns: false where one has no key, and so is left out.
+    static func read(_ message: NetlinkMessage, into elements: inout [Element]) -> Bool {
+        var isWhole = true
         for list in Attributes(of: message)
         where list.type == UInt16(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue) {
             for element in list.nested {
-                if let element = Element(element.nested) { elements.append(element) }
+                if let element = Element(element.nested) { elements.append(element) } else { isWhole = false }
             }
         }
-        return elements
+        return isWhole
     }
 
     /// Reads `NFTA_SET_ELEM_*`; nil without a key.

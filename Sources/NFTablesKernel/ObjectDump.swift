@@ -63,8 +63,10 @@ extension Chain {
     /// A chain of the table, without its rules; nil when the message tells of none.
     package init?(_ message: NetlinkMessage, in table: TableID) {
         let attributes = Attributes(of: message)
+        // A chain that a rule brought along (`jump { … }`) is a part of that rule: it goes with it, and only so.
         guard attributes.names(NFTA_CHAIN_TABLE.rawValue, table),
-            let name = attributes.text(NFTA_CHAIN_NAME.rawValue)
+            let name = attributes.text(NFTA_CHAIN_NAME.rawValue),
+            (attributes.number(NFTA_CHAIN_FLAGS.rawValue) ?? 0) & UInt32(NFT_CHAIN_BINDING.rawValue) == 0
         else { return nil }
         let comment = attributes.userdata(NFTA_CHAIN_USERDATA.rawValue)?
             .comment(UInt8(NFTNL_UDATA_CHAIN_COMMENT.rawValue))

@@ -69,6 +69,13 @@ public struct ForeignChange: Sendable, Equatable {
 /// happens, and nothing runs for the changes of the one port that is left out.
 public final class RulesetMonitor: Sendable {
     private let source: DispatchSource
+    private let socket: Shared
+
+    /// The socket with what was read of it, for the queue and whoever stops it.
+    private final class Shared: Sendable {
+        let reader: Mutex<Reader>
+        init(_ reader: sending Reader) { self.reader = Mutex(reader) }
+    }
 
     /// Bytes of news that may wait to be read: some ten thousand messages.
     private static let receiveBuffer: Int32 = 4 << 20
@@ -93,18 +100,26 @@ public final class RulesetMonitor: Sendable {
             group: Int32(NFNLGRP_NFTABLES.rawValue), ignoring: port, receiveBuffer: receiveBuffer)
         let queue = DispatchQueue(label: "ruleset-monitor")
         let descriptor = socket.descriptor
-        let reader = Mutex(Reader(socket: socket, gatherer: ForeignChangeGatherer(tables, ignoring: port)))
+        let shared = Shared(Reader(socket: socket, gatherer: ForeignChangeGatherer(tables, ignoring: port)))
         guard
             let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
                 as? DispatchSource
         else { throw .socket(call: "watch", errno: ENOMEM) }
         self.source = source
+        self.socket = shared
         source.setEventHandler {
-            for change in reader.withLock({ $0.read() }) { changed(change) }
+            for change in shared.reader.withLock({ $0.read() }) { changed(change) }
         }
         // The socket lives until no handler can ask it any more.
-        source.setCancelHandler { withExtendedLifetime(reader) {} }
+        source.setCancelHandler { withExtendedLifetime(shared) {} }
         source.activate()
+    }
+
+    /// Hears nothing any more. When this returns, the kernel puts nothing together for it: of large transactions, that
+    /// would be some kilobytes of memory for each element until they end.
+    public func stop() {
+        source.cancel()
+        socket.reader.withLock { $0.socket.leave(group: Int32(NFNLGRP_NFTABLES.rawValue)) }
     }
 
     deinit { source.cancel() }
@@ -112,6 +127,13 @@ public final class RulesetMonitor: Sendable {
     private struct Reader {
         let socket: NetlinkSocket
         var gatherer: ForeignChangeGatherer
+        /// Messages were thrown away, and more may be until the queue was empty once.
+        private var isOverflowing = false
+
+        init(socket: NetlinkSocket, gatherer: ForeignChangeGatherer) {
+            self.socket = socket
+            self.gatherer = gatherer
+        }
 
         /// The end of a transaction, which says whose it was, comes right behind its changes.
         private static let patienceMilliseconds: Int32 = 20
@@ -126,9 +148,14 @@ public final class RulesetMonitor: Sendable {
                         changes += try gatherer.take(datagram)
                         continue
                     }
+                    if isOverflowing {
+                        isOverflowing = false
+                        changes += gatherer.lost()
+                    }
                     guard gatherer.isPending, wait() else { break }
                 } catch {
                     changes += gatherer.lost()
+                    isOverflowing = true
                     // What can't be read at all will not be by reading on.
                     guard error.errno == ENOBUFS else { break }
                 }

@@ -130,6 +130,9 @@ package final class NetlinkSocket {
         else { throw .socket(call: "join of group \(group)", errno: errno) }
     }
 
+    /// Hears of a group no more.
+    package func leave(group: Int32) { setOption(SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, group) }
+
     /// Throws away what is still queued from an exchange that was given up.
     package func drain() {
         for _ in 0..<10_000 {

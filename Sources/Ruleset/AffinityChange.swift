@@ -108,7 +108,7 @@ public struct AffinityChange: Sendable, Hashable {
             living.removeAll { replaced.contains($0.key) }
         }
         guard !isReplaced else {
-            added += living.map(addable)
+            added = Array((living.map(addable) + added).prefix(Int(Frame.affinityClients)))
             return added.isEmpty ? [] : [.addElements(table, set: map, added)]
         }
         guard !removed.isEmpty else {

@@ -15,7 +15,7 @@ public enum ObjectNames {
 
     /// What the tables say of themselves. A change of the layout that a comparison of rules, sets and chains wouldn't
     /// take for one needs another number: tables that say anything else are replaced as a whole.
-    static let layout = "Sluice, layout 1"
+    public static let layout = "Sluice, layout 1"
 
     /// Every table that belongs to Sluice.
     public static let tables = AddressFamily.allCases.map(tableID)

@@ -337,21 +337,27 @@ public struct RulesetCompiler: Sendable {
             guard let table, !scope.sets.contains(where: ObjectNames.isAffinity) else { return nil }
             let order = tables[family]?.frame.chains.map(\.name) ?? []
             let wanted = self.table(family, only: scope)
-            guard !TableDiff.replaces(table, by: wanted) else { return nil }
+            // A chain that isn't wanted may be one of ours under another name.
+            guard table.chains.keys.allSatisfy({ wanted.chains[$0] != nil }),
+                !TableDiff.replaces(table, by: wanted)
+            else { return nil }
             operations += TableDiff.difference(from: table, to: wanted, order: order)
         }
         return operations
     }
 
     /// Brings the kernel from what it really holds (nil: no table) to the wanted ruleset.
-    public func repair(_ actual: [AddressFamily: Table]) -> RulesetDelta {
+    ///
+    /// - Parameter isReplacing: whether tables that stand go as a whole, whatever is right in them.
+    public func repair(_ actual: [AddressFamily: Table], isReplacing: Bool = false) -> RulesetDelta {
         var delta = RulesetDelta()
         for family in AddressFamily.allCases {
             let order = tables[family]?.frame.chains.map(\.name) ?? []
             let wanted = table(family)
-            let difference = TableDiff.difference(from: actual[family], to: wanted, order: order)
+            let difference = TableDiff.difference(
+                from: actual[family], to: wanted, order: order, isReplacing: isReplacing)
             delta.operations += difference
-            let isReplaced = actual[family].map { TableDiff.replaces($0, by: wanted) } ?? false
+            let isReplaced = actual[family].map { isReplacing || TableDiff.replaces($0, by: wanted) } ?? false
             let isChanging = difference.contains { if case .addTable = $0 { false } else { true } }
             delta.affinity += affinity(
                 family, in: actual[family], isChanging: isChanging, isReplaced: isReplaced)

@@ -7,9 +7,12 @@ enum TableDiff {
     ///   - wanted: what it shall hold. The elements of dynamic sets are the kernel's own and are let alone.
     ///   - order: names of chains that others jump to or that come last, in the order to make them; all other chains
     ///     are made before them.
-    static func difference(from actual: Table?, to wanted: Table, order: [String] = []) -> [Operation] {
+    ///   - isReplacing: whether a table that stands goes as a whole, whatever is right in it.
+    static func difference(
+        from actual: Table?, to wanted: Table, order: [String] = [], isReplacing: Bool = false
+    ) -> [Operation] {
         guard let actual else { return creation(of: wanted, order: order) }
-        guard !replaces(actual, by: wanted) else {
+        guard !isReplacing, !replaces(actual, by: wanted) else {
             return [.deleteTable(wanted.id)] + creation(of: wanted, order: order)
         }
         // Its owner has ended: taken over as it is.

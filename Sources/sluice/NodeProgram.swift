@@ -24,6 +24,13 @@ extension Run {
     ) async throws {
         let configurationChanges = try followConfiguration(file)
         let connection = try Preflight.connect()
+        if ownTables {
+            do throws(KernelError) {
+                try TableOwnership.takeOver(connection)
+            } catch {
+                logger.debug("the tables are not taken over yet", metadata: ["error": "\(error)"])
+            }
+        }
         let snapshot = try source.map { try load($0, logger) }
         let program = NodeProgram(
             configuration, fromCluster: source == nil, adoptsFromKubeProxy: adoptFromKubeProxy, logger: logger

@@ -242,3 +242,90 @@ struct NodeAgentTests {
         #expect(kernel.tables == before)
     }
 }
+
+/// A stand-in for what hears of others.
+private final class CountedWatch: RulesetWatch, Sendable {
+    private let stopped: @Sendable () -> Void
+    init(_ stopped: @escaping @Sendable () -> Void) { self.stopped = stopped }
+    func stop() { stopped() }
+}
+
+extension NodeAgentTests {
+    /// What became of watches.
+    private final class Watches: Sendable {
+        let begun = Mutex(0)
+        let stopped = Mutex(0)
+        let tell = Mutex<(@Sendable (ForeignChange) -> Void)?>(nil)
+    }
+
+    private func watchingAgent(_ watches: Watches, ownsTables: Bool = false) -> NodeAgent<FakeNFTables> {
+        NodeAgent(
+            settings: ProxySettings(nodeName: "node", ownsTables: ownsTables), kernel: kernel, inbox: inbox,
+            logger: Logger(label: "test") { [lines] _ in MemoryLog(lines: lines) },
+            watch: { changed in
+                watches.begun.withLock { $0 += 1 }
+                watches.tell.withLock { $0 = changed }
+                return CountedWatch { watches.stopped.withLock { $0 += 1 } }
+            })
+    }
+
+    private static let many = (0..<5000).map { "10.245.\($0 / 250).\($0 % 250 + 1)" }
+
+    @Test("what others change is put right; nobody is told of the elements of a large transaction")
+    func watching() async throws {
+        let watches = Watches()
+        let agent = watchingAgent(watches)
+        try agent.start([service("web", "10.96.0.1"), endpoints("web", "10.244.0.1", "10.244.0.2")])
+        // The first rules needn't be told of at all.
+        #expect(watches.begun.withLock { $0 } == 0)
+        let loop = Task { await agent.run() }
+        var commits = commits.makeAsyncIterator()
+        #expect(await commits.next() == true)
+        inbox.put(upserted: [service("more", "10.96.0.2")])
+        #expect(await commits.next() == true)
+        #expect(watches.begun.withLock { $0 } == 1)
+
+        let id = TableID(.ip, "sluice")
+        try kernel.change([.flushSet(id, set: "services")])
+        var change = ForeignChange()
+        change.count = 1
+        change.parts = [id: TableScope(sets: ["services"])]
+        change.author = .init(processID: 7, name: "nft")
+        watches.tell.withLock { $0 }?(change)
+        #expect(await commits.next() == true)
+        #expect(servedAddresses == 2)
+        #expect(lines.all.contains("warning: somebody else changed the tables: putting them right"))
+
+        inbox.put(upserted: [endpoints("web", Self.many)])
+        #expect(await commits.next() == true)
+        #expect(watches.stopped.withLock { $0 } == 1)
+        // Behind it, all is compared, since nobody heard what happened meanwhile.
+        inbox.put(upserted: [service("last", "10.96.0.3")])
+        #expect(await commits.next() == true)
+        inbox.finish()
+        await loop.value
+        #expect(watches.begun.withLock { $0 } >= 2)
+        #expect(servedAddresses == 3)
+    }
+
+    @Test("where the kernel refuses what a comparison finds again and again, the tables are replaced")
+    func stuck() throws {
+        let agent = makeAgent()
+        let objects = [service("web", "10.96.0.1"), endpoints("web", "10.244.0.1", "10.244.0.2")]
+        try agent.start(objects)
+        let id = TableID(.ip, "sluice")
+        try kernel.change([.flushSet(id, set: "services")])
+        let refused = FakeNFTables.Fault.error(.refused([.init(operation: "delete chain", errno: EBUSY)]))
+        let next = makeAgent()
+        for attempt in 0..<3 {
+            if attempt < 2 {
+                kernel.failCommits([refused])
+                #expect(throws: KernelError.self) { try next.start(objects) }
+            } else {
+                try next.start(objects)
+            }
+        }
+        #expect(kernel.transactions.last?.contains(.deleteTable(id)) == true)
+        #expect(servedAddresses == 1)
+    }
+}

@@ -207,6 +207,9 @@ extension DataplaneTests {
             "add set ip sluice theirs { type ipv4_addr; }",
             "add counter ip sluice hits",
             "add table ip sluice { flags dormant; }",
+            // A chain of the rule's own, an element for all keys that have none, a base chain by another name.
+            "add rule ip sluice dispatch ip saddr 192.0.2.99 jump { counter; drop; }",
+            "add element ip sluice services { * : drop }", "rename chain ip sluice prerouting elsewhere",
         ]
 
         @Test(
@@ -221,7 +224,8 @@ extension DataplaneTests {
                 #expect(nft.wait() == 0)
                 let ended = ContinuousClock.now
                 let isRight = try eventually {
-                    try state(cluster) == before && tables(cluster).allSatisfy { $0.flags == [] }
+                    try state(cluster) == before
+                        && tables(cluster).allSatisfy { $0.flags == [] && $0.others.isEmpty }
                 }
                 #expect(isRight, "\(damage)")
                 let took = ContinuousClock.now - ended
