@@ -9,7 +9,7 @@ import Testing
 @testable import KubernetesClient
 
 /// Files that somebody wrote: manifests, the configuration, a kubeconfig.
-@Suite("Damaged documents", .timeLimit(.minutes(2)))
+@Suite("Damaged documents", .timeLimit(Fuzzing.suiteLimit))
 struct DocumentFuzzTests {
     private static let pieces = [
         "[", "]", "{", "}", ":", "- ", "\n", "  ", ",", "\"", "'", "&a ", "*a", "*b ", "<<: *a", "!!int ",

@@ -16,7 +16,7 @@ import Testing
 
 /// What comes from the kernel is read as if anybody could have written it: an agent that ends for a message it doesn't
 /// know leaves a node without one.
-@Suite("Damaged netlink messages", .timeLimit(.minutes(2)))
+@Suite("Damaged netlink messages", .timeLimit(Fuzzing.suiteLimit))
 struct NetlinkFuzzTests {
     @Test("dumps of nf_tables, connection tracking and addresses are read, or passed over")
     func written() async throws {

@@ -10,7 +10,7 @@ import SeededRandom
 import Testing
 
 /// Single values and command lines.
-@Suite("Damaged values", .timeLimit(.minutes(2)))
+@Suite("Damaged values", .timeLimit(Fuzzing.suiteLimit))
 struct ValueFuzzTests {
     private static let addresses = [
         "10.0.0.1", "010.000.0.001", "255.255.255.255", "0.0.0.0", "::", "::1", "fd00:1:2:3:4:5:6:7",

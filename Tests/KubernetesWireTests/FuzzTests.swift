@@ -5,7 +5,7 @@ import SeededRandom
 import Testing
 import WireBodies
 
-@Suite("Random bytes", .timeLimit(.minutes(2)))
+@Suite("Random bytes", .timeLimit(Fuzzing.suiteLimit))
 struct FuzzTests {
     private static func mutate(_ body: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
         var bytes = body

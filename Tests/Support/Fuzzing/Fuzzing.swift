@@ -13,6 +13,12 @@ public struct Fuzzing {
     /// Other tests run beside: what was theirs isn't there a second and third time.
     private static let attempts = 3
 
+    /// How many times as many inputs as usual.
+    private static var rounds: Int { Int(clamping: environmentNumber("SLUICE_FUZZ_ROUNDS") ?? 1) }
+
+    /// For suites, which have as much more time.
+    public static var suiteLimit: TimeLimitTrait.Duration { .minutes(2 * rounds) }
+
     private let what: String
     private let seed: UInt64
 
@@ -29,7 +35,7 @@ public struct Fuzzing {
     ) async rethrows -> (tried: Int, accepted: Int) {
         let fuzzing = Fuzzing(
             what: what, seed: environmentNumber("SLUICE_TEST_SEED") ?? .random(in: 0 ... .max))
-        let count = inputs * Int(environmentNumber("SLUICE_FUZZ_ROUNDS") ?? 1)
+        let count = inputs * rounds
         // Before, so that it is there when the process isn't any more.
         write("fuzz: \(what): begins, seed \(fuzzing.seed)\n")
         var accepted = 0
