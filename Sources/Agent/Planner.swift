@@ -22,7 +22,8 @@ public struct Planner: Sendable {
 
     public init(settings: ProxySettings) {
         self.settings = settings
-        state = ClusterState(nodeName: settings.nodeName)
+        state = ClusterState(
+            nodeName: settings.nodeName, servesExternalIPs: settings.servesExternalIPs)
     }
 
     /// What the rules depend on beside Services.

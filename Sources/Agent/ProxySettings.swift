@@ -25,6 +25,8 @@ public struct ProxySettings: Sendable, Equatable {
     public var nodePortAddresses: NodePortAddresses
     /// The Node's primary address of its family, whatever the Node object says (`bindAddress`).
     public var primaryAddress: IPAddress?
+    /// Whether `externalIPs` of Services are served (the feature gate `AllowServiceExternalIPs`).
+    public var servesExternalIPs: Bool
     /// The bit of the packet mark, 0 to 31, that interface modes use (`masqueradeBit`).
     public var masqueradeBit: Int
     /// How soon after a commit the next may begin, at the least.
@@ -35,11 +37,13 @@ public struct ProxySettings: Sendable, Equatable {
     public init(
         nodeName: String, localMode: LocalMode? = nil, masqueradeAll: Bool = false,
         nodePortAddresses: NodePortAddresses = .primary, primaryAddress: IPAddress? = nil,
-        masqueradeBit: Int = 14, minSyncPeriod: Duration = .zero, ownsTables: Bool = false
+        servesExternalIPs: Bool = true, masqueradeBit: Int = 14, minSyncPeriod: Duration = .zero,
+        ownsTables: Bool = false
     ) {
         self.ownsTables = ownsTables
         precondition((0...31).contains(masqueradeBit), "a packet mark has 32 bits")
         self.primaryAddress = primaryAddress
+        self.servesExternalIPs = servesExternalIPs
         self.masqueradeBit = masqueradeBit
         self.minSyncPeriod = minSyncPeriod
         self.nodeName = nodeName

@@ -190,6 +190,9 @@ public struct IPAddress: Hashable, Sendable {
         family == .ipv4 ? low >> 28 == 0xe : high >> 56 == 0xff
     }
 
+    /// True for 255.255.255.255.
+    public var isBroadcast: Bool { family == .ipv4 && low == 0xffff_ffff }
+
     /// True for 169.254.0.0/16 and fe80::/10.
     public var isLinkLocal: Bool {
         family == .ipv4 ? low >> 16 == 0xa9fe : high >> 54 == 0x3fa

@@ -41,6 +41,8 @@ package struct ObjectReader {
     package let interner: Interner
     package private(set) var subject: ObjectProblem.Subject
     package private(set) var findings: [Finding] = []
+    /// What is found in one object, told one by one: no object is to fill the log.
+    private static let tellings = 100
 
     package init(kind: String, origin: Origin, interner: Interner) {
         self.kind = kind
@@ -52,8 +54,19 @@ package struct ObjectReader {
     /// `; this Service is not served`
     var refusal: String { "this \(kind) is not served" }
 
-    mutating func report(_ path: FieldPath, _ what: String, _ follows: String) {
-        findings.append(Finding(field: path, subject: subject, message: "\(what); \(follows)"))
+    mutating func report(
+        _ path: @autoclosure () -> FieldPath, _ what: @autoclosure () -> String, _ follows: String
+    ) {
+        guard findings.count < Self.tellings else {
+            if findings.count == Self.tellings {
+                findings.append(
+                    Finding(
+                        field: .root, subject: subject,
+                        message: "more is wrong with this \(kind), and not told"))
+            }
+            return
+        }
+        findings.append(Finding(field: path(), subject: subject, message: "\(what()); \(follows)"))
     }
 
     /// The value of a field of the type `noun` (with its article).
@@ -252,6 +265,7 @@ package struct ForbiddenAddresses {
         if address.isUnspecified { return "the unspecified address" }
         if address.isLoopback { return "a loopback address" }
         if address.isMulticast { return "a multicast address" }
+        if address.isBroadcast { return "the broadcast address" }
         if linkLocal, address.isLinkLocal { return "a link-local address" }
         return nil
     }

@@ -201,9 +201,11 @@ extension RawService {
         let externalIPs = reader.list(
             spec.externalIPs, of: "an IP address", at: externalPath, "no external IP is served",
             each: follows)
+        // Sets, since there may be tens of thousands.
+        var seen: Set<IPAddress> = []
         for (index, text) in externalIPs {
             let address = reader.address(text, forbidding: .special, at: externalPath[index], follows)
-            if let address, !service.externalIPs.contains(address) { service.externalIPs.append(address) }
+            if let address, seen.insert(address).inserted { service.externalIPs.append(address) }
         }
 
         let rangesPath = FieldPath.spec["loadBalancerSourceRanges"]
@@ -233,6 +235,7 @@ extension RawService {
         let path = statusPath["loadBalancer"]["ingress"]
         let ingress = reader.list(
             loadBalancer.ingress, of: "a mapping", at: path, nothing, each: follows)
+        seen = []
         for (index, entry) in ingress {
             let mode = reader.string(entry.ipMode, at: path[index]["ipMode"], follows)
             if case .wrong = entry.ipMode { continue }
@@ -246,9 +249,7 @@ extension RawService {
             // Some load balancers do use link-local addresses, and validation allows them here.
             let address = reader.address(
                 text, forbidding: ForbiddenAddresses(linkLocal: false), at: path[index]["ip"], follows)
-            if let address, !service.loadBalancerIPs.contains(address) {
-                service.loadBalancerIPs.append(address)
-            }
+            if let address, seen.insert(address).inserted { service.loadBalancerIPs.append(address) }
         }
     }
 }

@@ -107,6 +107,7 @@ public struct AgentConfiguration: Sendable, Equatable {
         proxy = ProxySettings(
             nodeName: name, localMode: effective.localMode, masqueradeAll: effective.selected.masqueradeAll,
             nodePortAddresses: nodePorts, primaryAddress: effective.primaryAddress,
+            servesExternalIPs: effective.featureGates[Self.externalIPsGate] ?? true,
             masqueradeBit: Int(effective.selected.masqueradeBit ?? 14),
             minSyncPeriod: effective.selected.minSyncPeriod.duration)
         client = Client(effective.clientConnection, master: overrides.master)
@@ -125,6 +126,9 @@ public struct AgentConfiguration: Sendable, Equatable {
         notices = ConfigurationNotices.notices(on: given)
         self.effective = effective
     }
+
+    /// The one of kube-proxy's feature gates that says something here; on by default, as in v1.36.
+    static let externalIPsGate = "AllowServiceExternalIPs"
 
     /// The host's name, as the kernel has it.
     @Sendable public static func machineName() -> String { ProcessInfo.processInfo.hostName }

@@ -20,8 +20,9 @@ struct ConfigurationNotices {
     }
 
     private mutating func run() {
-        if !given.featureGates.isEmpty {
-            let names = given.featureGates.keys.sorted().map { Text.isPlain($0) ? $0 : Text.quoted($0) }
+        let gates = given.featureGates.keys.filter { $0 != AgentConfiguration.externalIPsGate }.sorted()
+        if !gates.isEmpty {
+            let names = gates.map { Text.isPlain($0) ? $0 : Text.quoted($0) }
             warn("featureGates", "no effect: Sluice has none of \(names.joined(separator: ", "))")
         }
         switch given.mode {

@@ -61,9 +61,33 @@ struct CompiledService: Hashable, Sendable {
     var ports: [CompiledPort] = []
     /// What of it can't be programmed as asked.
     var problems: Set<ObjectProblem> = []
+}
+
+/// The pools of a Service by name: looked through where they are few, since nearly all Services have one or two.
+struct PoolIndex {
+    private struct Key: Hashable {
+        var name: String
+        var family: AddressFamily
+    }
+
+    private let service: CompiledService
+    private var byName: [Key: CompiledPool]?
+
+    private static let few = 8
+
+    init(_ service: CompiledService) {
+        self.service = service
+        guard service.ports.count > Self.few else { return }
+        var byName: [Key: CompiledPool] = [:]
+        for port in service.ports {
+            for pool in port.pools { byName[Key(name: pool.name, family: port.family)] = pool }
+        }
+        self.byName = byName
+    }
 
     func pool(_ name: String, _ family: AddressFamily) -> CompiledPool? {
-        for port in ports where port.family == family {
+        if let byName { return byName[Key(name: name, family: family)] }
+        for port in service.ports where port.family == family {
             for pool in port.pools where pool.name == name { return pool }
         }
         return nil

@@ -219,6 +219,7 @@ public struct RulesetCompiler: Sendable {
 
     private mutating func compile(_ plan: ServicePlan, _ old: CompiledService) -> CompiledService {
         var service = CompiledService(clusterIPs: plan.clusterIPs)
+        let old = PoolIndex(old)
         for port in plan.ports {
             let identity = ObjectNames.identity(port.id)
             guard ObjectNames.isValid(identity) else {
@@ -245,7 +246,7 @@ public struct RulesetCompiler: Sendable {
     }
 
     private mutating func target(
-        of port: PortPlan, _ policy: Service.TrafficPolicy, _ identity: String, _ old: CompiledService,
+        of port: PortPlan, _ policy: Service.TrafficPolicy, _ identity: String, _ old: PoolIndex,
         _ problems: inout Set<ObjectProblem>
     ) -> CompiledTarget {
         switch port.outcome(policy) {
@@ -281,6 +282,7 @@ public struct RulesetCompiler: Sendable {
 
     /// Gives back the regions that no pool of the Service holds any more.
     private mutating func releaseRegions(of old: CompiledService, keptBy new: CompiledService) {
+        let new = PoolIndex(new)
         for port in old.ports {
             for pool in port.pools {
                 guard let region = pool.region, new.pool(pool.name, port.family)?.region != region else {

@@ -115,18 +115,38 @@ struct Claims: Sendable {
     /// The node's addresses of which somebody asks for a node port's port, in order.
     func addresses(askedAt nodePort: Claim) -> [IPAddress] { (askedOfNode[nodePort] ?? []).sorted() }
 
-    /// The oldest of those who ask for it; by name when they are of one age or tell none. Of a node port, it may lack
-    /// some of the node's addresses: see `addresses(askedAt:)`.
-    ///
-    /// - Parameter age: when a Service was made; nil when unknown.
-    func holder(of claim: Claim, age: (ObjectName) -> Int64?) -> ObjectName? {
-        var names = claimants[claim] ?? []
-        if let address = claim.address, nodeAddresses.contains(address) {
-            names += claimants[claim.ofNode] ?? []
-        }
-        if names.count <= 1 { return names.first }
-        return names.min { a, b in (age(a) ?? .max, a) < (age(b) ?? .max, b) }
+    /// Who has it of those who ask for it: of an address, those with the best right to it; of those the oldest; by name
+    /// when they are of one age or tell none. Of a node port, it may lack some of the node's addresses: see
+    /// `addresses(askedAt:)`.
+    func holder(of claim: Claim, _ service: (ObjectName) -> Service?) -> ObjectName? {
+        let names = claimants[claim] ?? []
+        guard let address = claim.address else { return Self.oldest(names, service) }
+        let byNodePort = nodeAddresses.contains(address) ? claimants[claim.ofNode] ?? [] : []
+        if names.count + byNodePort.count <= 1 { return names.first ?? byNodePort.first }
+        let best = names.compactMap { service($0)?.right(to: address) }.min()
+        let entitled = names.filter { service($0)?.right(to: address) == best }
+        return Self.oldest([entitled, byNodePort].compactMap { Self.oldest($0, service) }, service)
     }
+
+    private static func oldest(_ names: [ObjectName], _ service: (ObjectName) -> Service?) -> ObjectName? {
+        if names.count <= 1 { return names.first }
+        return names.min { a, b in
+            (service(a)?.created ?? .max, a) < (service(b)?.created ?? .max, b)
+        }
+    }
+}
+
+/// How good a Service's right is to an address, the best first.
+///
+/// Whoever may write a Service may write any address and port into `externalIPs`, at any time, into an old Service too.
+/// So what they take there must not be what another Service was given.
+enum Right: Comparable {
+    /// A cluster IP: an API server has allotted it, and to nobody else.
+    case allotted
+    /// A load balancer address: a controller has written it into the status.
+    case assigned
+    /// An external IP: somebody says so.
+    case asserted
 }
 
 extension Service {
@@ -141,6 +161,12 @@ extension Service {
     /// Whether it has a cluster IP of the family. Without one it isn't there in that family at all, whatever other
     /// addresses it names: kube-proxy leaves those to whoever else they lead to.
     func serves(_ family: AddressFamily) -> Bool { clusterIPs.contains { $0.family == family } }
+
+    /// Its right to an address that it asks for, the best where it asks in several ways.
+    func right(to address: IPAddress) -> Right {
+        if clusterIPs.contains(address) { return .allotted }
+        return kind == .loadBalancer && loadBalancerIPs.contains(address) ? .assigned : .asserted
+    }
 
     /// Every address it asks for, whatever for.
     var virtualAddresses: [IPAddress] {

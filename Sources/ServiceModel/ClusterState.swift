@@ -7,6 +7,8 @@ public import KubernetesAPI
 public struct ClusterState: Sendable {
     /// This node's name: what EndpointSlices call `nodeName`.
     public let nodeName: String
+    /// Whether external IPs are served at all.
+    private let servesExternalIPs: Bool
 
     private var services: [ObjectName: Service] = [:]
     /// By Service.
@@ -15,11 +17,15 @@ public struct ClusterState: Sendable {
     private var nodes: [String: Node] = [:]
     private var serviceCIDRs: [String: ServiceCIDR] = [:]
     private var claims = Claims()
+    /// What of a Service isn't served, whatever others ask for.
+    private var withheldProblems: [ObjectName: [ObjectProblem]] = [:]
     private var nodeAddresses: [AddressFamily: IPAddress] = [:]
     private var dirty: Set<ObjectName> = []
 
-    public init(nodeName: String) {
+    /// - Parameter servesExternalIPs: false where `externalIPs` is to be of no effect.
+    public init(nodeName: String, servesExternalIPs: Bool = true) {
         self.nodeName = nodeName
+        self.servesExternalIPs = servesExternalIPs
     }
 
     // MARK: Changes
@@ -27,7 +33,13 @@ public struct ClusterState: Sendable {
     /// Adds an object or replaces the one of the same kind and name.
     public mutating func upsert(_ object: ClusterObject) {
         switch object {
-        case .service(let service):
+        case .service(var service):
+            let withheld = service.limited(servesExternalIPs: servesExternalIPs)
+            service = withheld.service
+            if withheldProblems[service.name] ?? [] != withheld.problems {
+                withheldProblems[service.name] = withheld.problems.isEmpty ? nil : withheld.problems
+                dirty.insert(service.name)
+            }
             guard services[service.name] != service else { return }
             if let before = services[service.name] { dirty.formUnion(claims.remove(before)) }
             services[service.name] = service
@@ -53,6 +65,7 @@ public struct ClusterState: Sendable {
     public mutating func remove(_ key: ClusterObject.Key) {
         switch key {
         case .service(let name):
+            withheldProblems[name] = nil
             guard let before = services.removeValue(forKey: name) else { return }
             dirty.formUnion(claims.remove(before))
             dirty.insert(name)
@@ -136,15 +149,23 @@ public struct ClusterState: Sendable {
         guard service.isServedHere else { return (nil, []) }
         var plan = ServicePlan(name: name, clusterIPs: service.clusterIPs)
         var selection = FrontendSelection(of: service, in: self)
-        let own = slices[name]?.all ?? []
+        let join = SliceJoin(slices[name]?.all ?? [], ports: service.ports.count)
+        var endpointsLeft = [AddressFamily.ipv4: ServiceLimits.endpoints, .ipv6: ServiceLimits.endpoints]
+        var problems: [ObjectProblem] = []
         var local: [AddressFamily: Set<IPAddress>] = [:]
         for (index, port) in service.ports.enumerated() {
             let frontends = selection.frontends(of: port, at: index)
             for family in AddressFamily.allCases {
                 guard let frontends = frontends[family] else { continue }
-                let endpoints = EndpointSelection(
-                    slices: own, family: family, portName: port.name, transport: port.transport,
-                    nodeName: nodeName, zone: zone)
+                var joined = join.slices(family, port.name, port.transport)
+                let left = (endpointsLeft[family] ?? 0) - joined.reduce(0) { $0 + $1.slice.endpoints.count }
+                if left < 0 {
+                    joined = []
+                    problems.append(Self.tooManyEndpoints(of: name, at: index, family))
+                } else {
+                    endpointsLeft[family] = left
+                }
+                let endpoints = EndpointSelection(joined, nodeName: nodeName, zone: zone)
                 local[family, default: []].formUnion(endpoints.localReady.map(\.target.address))
                 plan.ports.append(
                     PortPlan(
@@ -160,11 +181,12 @@ public struct ClusterState: Sendable {
             // A pod of a dual-stack cluster has an address of each family, and is one.
             plan.localEndpoints = local.values.map(\.count).max() ?? 0
         }
-        return (plan, selection.problems)
+        problems += selection.problems + (withheldProblems[name] ?? [])
+        return (plan, problems)
     }
 
     /// The Service that has what several may ask for.
-    func holder(of claim: Claim) -> ObjectName? { claims.holder(of: claim) { services[$0]?.created } }
+    func holder(of claim: Claim) -> ObjectName? { claims.holder(of: claim) { services[$0] } }
 
     /// The node's addresses of which somebody asks for a node port's port.
     func addresses(askedAt nodePort: Claim) -> [IPAddress] { claims.addresses(askedAt: nodePort) }
@@ -172,6 +194,15 @@ public struct ClusterState: Sendable {
     /// Statement 20: who may use the load balancer addresses of a Service in a family; nil: everybody.
     func sources(of service: Service, _ family: AddressFamily) -> [IPNetwork]? {
         service.sources(family, nodeAddress: nodeAddresses[family])
+    }
+
+    private static func tooManyEndpoints(
+        of service: ObjectName, at index: Int, _ family: AddressFamily
+    ) -> ObjectProblem {
+        ObjectProblem(
+            subject: .object(.service(service)), field: "spec.ports[\(index)]",
+            message: "the Service's ports have more than \(ServiceLimits.endpoints) endpoints together; "
+                + "this port is refused over \(family.name)")
     }
 
     private static func orphan(_ slice: ObjectName, of service: ObjectName) -> ObjectProblem {

@@ -30,36 +30,30 @@ struct EndpointSelection {
     private let nodeName: String
     private let zone: String?
 
-    /// Joins on (name, protocol); the same ip:port in several slices counts once, a non-terminating one wins, then a
-    /// ready one, then one that is on this node.
+    /// Of what was joined on (name, protocol); the same ip:port in several slices counts once, a non-terminating one
+    /// wins, then a ready one, then one that is on this node.
     ///
     /// While an endpoint moves between slices both may have it, and one of them may be out of date.
     ///
     /// - Parameter zone: this node's, nil when unknown.
-    init(
-        slices: some Sequence<EndpointSlice>, family: AddressFamily, portName: String,
-        transport: TransportProtocol,
-        nodeName: String, zone: String?
-    ) {
+    init(_ joined: [(slice: EndpointSlice, port: UInt16)], nodeName: String, zone: String?) {
         self.nodeName = nodeName
         self.zone = zone
         var positions: [AddressPort: Int] = [:]
-        for slice in slices where slice.family == family {
-            for port in slice.ports where port.name == portName && port.transport == transport {
-                for endpoint in slice.endpoints {
-                    let node = endpoint.placement.nodeName
-                    let isLocal = node == nodeName
-                    let candidate = Candidate(
-                        target: AddressPort(endpoint.address, port.port), isReady: endpoint.isReady,
-                        isServing: endpoint.isServing, isTerminating: endpoint.isTerminating,
-                        isLocal: isLocal,
-                        isHairpin: isLocal || node == nil, placement: endpoint.placement)
-                    if let position = positions[candidate.target] {
-                        if candidate.counts(before: candidates[position]) { candidates[position] = candidate }
-                    } else {
-                        positions[candidate.target] = candidates.count
-                        candidates.append(candidate)
-                    }
+        for (slice, port) in joined {
+            for endpoint in slice.endpoints {
+                let node = endpoint.placement.nodeName
+                let isLocal = node == nodeName
+                let candidate = Candidate(
+                    target: AddressPort(endpoint.address, port), isReady: endpoint.isReady,
+                    isServing: endpoint.isServing, isTerminating: endpoint.isTerminating,
+                    isLocal: isLocal,
+                    isHairpin: isLocal || node == nil, placement: endpoint.placement)
+                if let position = positions[candidate.target] {
+                    if candidate.counts(before: candidates[position]) { candidates[position] = candidate }
+                } else {
+                    positions[candidate.target] = candidates.count
+                    candidates.append(candidate)
                 }
             }
         }

@@ -12,6 +12,8 @@ struct FrontendSelection {
     private var taken: [Claim: Int] = [:]
     /// What isn't served and why.
     private(set) var problems: [ObjectProblem] = []
+    /// How much of it belongs to others.
+    private var told = 0
 
     init(of service: Service, in state: ClusterState) {
         self.service = service
@@ -124,6 +126,15 @@ struct FrontendSelection {
     }
 
     private mutating func report(_ what: String, _ owner: String, _ field: String) {
+        told += 1
+        guard told <= ServiceLimits.tellings else {
+            guard told == ServiceLimits.tellings + 1 else { return }
+            problems.append(
+                ObjectProblem(
+                    subject: .object(.service(service.name)), field: "spec",
+                    message: "more of its addresses and ports belong to others; not served for this one"))
+            return
+        }
         problems.append(
             ObjectProblem(
                 subject: .object(.service(service.name)), field: field,

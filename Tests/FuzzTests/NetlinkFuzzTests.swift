@@ -16,29 +16,33 @@ import Testing
 
 /// What comes from the kernel is read as if anybody could have written it: an agent that ends for a message it doesn't
 /// know leaves a node without one.
-@Suite("Damaged netlink messages", .timeLimit(.minutes(2)))
+@Suite("Damaged netlink messages", .timeLimit(Fuzzing.suiteLimit))
 struct NetlinkFuzzTests {
     @Test("dumps of nf_tables, connection tracking and addresses are read, or passed over")
-    func written() throws { try damage(try NetlinkCorpus.written(), "netlink, as written", inputs: 20_000) }
+    func written() async throws {
+        try await damage(try NetlinkCorpus.written(), "netlink, as written", inputs: 20_000)
+    }
 
     @Test(
         "so are those that this kernel made",
         .enabled(if: KernelTests.areAvailable, Comment(rawValue: KernelTests.need)))
-    func recorded() throws { try damage(try NetlinkCorpus.recorded(), "netlink, as dumped", inputs: 4000) }
+    func recorded() async throws {
+        try await damage(try NetlinkCorpus.recorded(), "netlink, as dumped", inputs: 4000)
+    }
 
     @Test("noise is no message")
-    func noise() {
-        Fuzzing.run("netlink, noise", inputs: 5000) { random in
+    func noise() async {
+        await Fuzzing.run("netlink, noise", inputs: 5000) { random in
             Self.read(random.bytes(0...400))
         }
     }
 
-    private func damage(_ corpus: NetlinkCorpus, _ what: String, inputs: Int) throws {
+    private func damage(_ corpus: NetlinkCorpus, _ what: String, inputs: Int) async throws {
         for datagram in corpus.rules + corpus.conntrack + corpus.addresses {
             #expect(Self.read(datagram), "not read even undamaged: \(datagram)")
         }
         let all = corpus.rules + corpus.conntrack + corpus.addresses
-        let (_, accepted) = Fuzzing.run(what, inputs: inputs) { random in
+        let (_, accepted) = await Fuzzing.run(what, inputs: inputs) { random in
             Self.read(Self.damaged(random.pick(all), &random))
         }
         #expect(accepted > 0)
@@ -142,7 +146,7 @@ extension NetlinkFuzzTests {
         """
 
     @Test("a table of ours that others have damaged is taken over and put right, whatever is in it")
-    func damagedTable() throws {
+    func damagedTable() async throws {
         let settings = ProxySettings(nodeName: "n")
         var planner = Planner(settings: settings)
         planner.apply(ManifestParser.parse(Self.manifest, source: "f").objects)
@@ -158,7 +162,7 @@ extension NetlinkFuzzTests {
         let undamaged = Self.tables(messages)
         #expect(undamaged[.ipv4]?.chains.count == whole[0].chains.count)
         #expect(compiler.repair(undamaged).isEmpty, "\(compiler.repair(undamaged))")
-        Fuzzing.run("a table of ours, damaged", inputs: 150) { random in
+        await Fuzzing.run("a table of ours, damaged", inputs: 150) { random in
             let tables = Self.tables(
                 messages.compactMap { message in
                     if random.once(in: 40) { return nil }

@@ -10,7 +10,7 @@ import SeededRandom
 import Testing
 
 /// Single values and command lines.
-@Suite("Damaged values", .timeLimit(.minutes(2)))
+@Suite("Damaged values", .timeLimit(Fuzzing.suiteLimit))
 struct ValueFuzzTests {
     private static let addresses = [
         "10.0.0.1", "010.000.0.001", "255.255.255.255", "0.0.0.0", "::", "::1", "fd00:1:2:3:4:5:6:7",
@@ -19,8 +19,8 @@ struct ValueFuzzTests {
     ]
 
     @Test("an address that is read is written as the system's own parser reads it")
-    func addresses() {
-        let (_, accepted) = Fuzzing.run("addresses", inputs: 20_000) { random in
+    func addresses() async {
+        let (_, accepted) = await Fuzzing.run("addresses", inputs: 20_000) { random in
             let bytes = random.mutated(
                 Array(random.pick(Self.addresses).utf8), most: 3, pieces: [".", ":", "::", "0", "/"])
             let text = String(decoding: bytes, as: UTF8.self)
@@ -44,9 +44,9 @@ struct ValueFuzzTests {
     }
 
     @Test("a network that is read holds its own ends, and reads back")
-    func networks() {
+    func networks() async {
         let seeds = Self.addresses.flatMap { ["\($0)/0", "\($0)/24", "\($0)/032", "\($0)/128", "\($0)"] }
-        let (_, accepted) = Fuzzing.run("networks", inputs: 20_000) { random in
+        let (_, accepted) = await Fuzzing.run("networks", inputs: 20_000) { random in
             let bytes = random.mutated(
                 Array(random.pick(seeds).utf8), most: 3, pieces: ["/", "/0", "99", "-", "+"])
             let text = String(decoding: bytes, as: UTF8.self)
@@ -62,9 +62,9 @@ struct ValueFuzzTests {
     }
 
     @Test("an address with a port reads back")
-    func addressPorts() {
+    func addressPorts() async {
         let seeds = ["192.0.2.1:80", "[2001:db8::1]:65535", "[::]:1", "0.0.0.0:0", ":80", "[::1", "a:1"]
-        let (_, accepted) = Fuzzing.run("addresses with ports", inputs: 20_000) { random in
+        let (_, accepted) = await Fuzzing.run("addresses with ports", inputs: 20_000) { random in
             let bytes = random.mutated(
                 Array(random.pick(seeds).utf8), most: 3, pieces: [":", "[", "]", "65536"])
             guard let value = AddressPort(String(decoding: bytes, as: UTF8.self)) else { return false }
@@ -75,7 +75,7 @@ struct ValueFuzzTests {
     }
 
     @Test("a Go duration that is read reads back as the same")
-    func durations() {
+    func durations() async {
         let seeds = [
             "1h30m", "1.5s", "-250ms", "+3us", "2\u{b5}s", "9223372036854775807ns",
             "2562047h47m16.854775807s", "0",
@@ -83,7 +83,7 @@ struct ValueFuzzTests {
         let pieces = [
             "h", "m", "s", "ms", "\u{3bc}s", ".", "-", "9999999999999999999", "0.00000000000000000000001h",
         ]
-        let (_, accepted) = Fuzzing.run("durations", inputs: 20_000) { random in
+        let (_, accepted) = await Fuzzing.run("durations", inputs: 20_000) { random in
             let text = String(
                 decoding: random.mutated(Array(random.pick(seeds).utf8), most: 4, pieces: pieces),
                 as: UTF8.self)
@@ -95,12 +95,12 @@ struct ValueFuzzTests {
     }
 
     @Test("a plain scalar that is a number, true or null is one JSON token")
-    func scalars() {
+    func scalars() async {
         let seeds = [
             "0", "-1", "0x1f", "0o17", "0b1", "017", "1e3", "1.5", ".5", "5.", "null", "yes", "1_000",
             "+.5e-3",
         ]
-        let (_, accepted) = Fuzzing.run("plain scalars", inputs: 20_000) { random in
+        let (_, accepted) = await Fuzzing.run("plain scalars", inputs: 20_000) { random in
             let bytes = random.mutated(
                 Array(random.pick(seeds).utf8), most: 3, pieces: ["e", "-", "+", ".", "0x", "0"])
             guard let token = PlainScalar.json(String(decoding: bytes, as: UTF8.self)) else { return false }
@@ -138,8 +138,8 @@ struct ValueFuzzTests {
 
     /// The parser checks all flags anew for each: few at a time.
     @Test("any command line is taken or refused")
-    func commandLines() {
-        let (_, accepted) = Fuzzing.run("command lines", inputs: 25) { random in
+    func commandLines() async {
+        let (_, accepted) = await Fuzzing.run("command lines", inputs: 15) { random in
             let arguments = (0..<random.number(0...8)).flatMap { _ -> [String] in
                 let flag = random.pick(Self.flags)
                 let value = random.pick(Self.values)

@@ -5,7 +5,7 @@ import SeededRandom
 import Testing
 import WireBodies
 
-@Suite("Random bytes", .timeLimit(.minutes(2)))
+@Suite("Random bytes", .timeLimit(Fuzzing.suiteLimit))
 struct FuzzTests {
     private static func mutate(_ body: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
         var bytes = body
@@ -31,7 +31,7 @@ struct FuzzTests {
     @Test(
         "damaged bodies give an error, or objects and plain one-line problems",
         arguments: ResourceKind.allCases, BodyEncoding.allCases)
-    func damaged(kind: ResourceKind, encoding: BodyEncoding) {
+    func damaged(kind: ResourceKind, encoding: BodyEncoding) async {
         let list = Fixture.list(kind).body(encoding)
         let object = Fixture.object(kind)
         let watch = [
@@ -49,7 +49,7 @@ struct FuzzTests {
             }
             #expect(object.content != .refused || !object.problems.isEmpty)
         }
-        Fuzzing.run("\(encoding) bodies of \(kind)", inputs: 1500) { random in
+        await Fuzzing.run("\(encoding) bodies of \(kind)", inputs: 1500) { random in
             let before = objectCount
             let limit = random.number(1...2000)
             do throws(WireError) {
@@ -83,9 +83,9 @@ struct FuzzTests {
     }
 
     @Test("damaged bodies give the same in chunks of any size", arguments: BodyEncoding.allCases)
-    func chunks(encoding: BodyEncoding) {
+    func chunks(encoding: BodyEncoding) async {
         let list = Fixture.list(.endpointSlices).body(encoding)
-        Fuzzing.run("\(encoding) bodies in chunks", inputs: 500) { random in
+        await Fuzzing.run("\(encoding) bodies in chunks", inputs: 500) { random in
             let bytes = Self.mutate(list, &random)
             let whole = Result { () throws(WireError) in try decodeList(.endpointSlices, encoding, bytes) }
             let parts = Result { () throws(WireError) in
@@ -97,8 +97,8 @@ struct FuzzTests {
     }
 
     @Test("noise is an error", arguments: BodyEncoding.allCases)
-    func noise(encoding: BodyEncoding) {
-        Fuzzing.run("\(encoding) noise", inputs: 2000) { random in
+    func noise(encoding: BodyEncoding) async {
+        await Fuzzing.run("\(encoding) noise", inputs: 2000) { random in
             let bytes = random.bytes(0...300)
             #expect(throws: WireError.self) { try decodeList(.services, encoding, bytes) }
             return false

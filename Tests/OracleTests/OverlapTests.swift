@@ -94,7 +94,7 @@ struct OverlapTests {
         Self.expectOthersServed(&node)
     }
 
-    @Test("an external IP that is another's cluster IP, at the same port: the older one has it")
+    @Test("an external IP that is an older Service's cluster IP, at the same port: that one has it")
     func externalIsClusterIP() {
         var node = Self.node { $0.externalIPs = [Small.clusterIP] }
         #expect(Self.loses(node), "\(node.problems)")
@@ -269,16 +269,36 @@ struct OverlapTests {
         }
     }
 
-    @Test("an external IP that is another's cluster IP and port, of an older Service: that one has it")
+    @Test("an external IP that is a younger Service's cluster IP and port: that one has it all the same")
     func externalIsClusterIPOfYounger() {
         var node = Self.node(
             { $0.externalIPs = [ip("10.96.0.20")] }, { _ in })
+        #expect(Self.loses(node, "default/zeta"), "\(node.problems)")
+        Self.expectOthersServed(&node)
+        // What the winner gives up the other one gets.
+        node.change([], removing: [.service(Small.name("alpha"))])
         #expect(node.fate(to: ip("10.96.0.20")).endpoint == Self.first)
-        #expect(Self.loses(node), "\(node.problems)")
-        #expect(node.fate(to: ip("10.96.0.30")).endpoint == Self.first)
-        #expect(node.isInStep)
-        node.change([], removing: [.service(Small.name("zeta"))])
-        #expect(node.fate(to: ip("10.96.0.20")).endpoint == Self.second)
+        #expect(node.differenceToFresh.isEmpty)
+    }
+
+    @Test("an external IP that is another's load balancer address: whose load balancer it is has it")
+    func externalIsLoadBalancerOfYounger() {
+        var node = Self.node(
+            { ($0.externalIPs, $0.loadBalancerIPs) = ([Small.loadBalancerIP], []) },
+            { ($0.kind, $0.loadBalancerIPs) = (.loadBalancer, [Small.loadBalancerIP]) })
+        #expect(node.fate(from: .outside, to: Small.loadBalancerIP).endpoint == Self.second)
+        #expect(Self.loses(node, "default/zeta"), "\(node.problems)")
+        Self.expectOthersServed(&node)
+        // A Service that is changed later gains nothing by its age.
+        node.change([.service(Small.service("zeta") { ($0.created, $0.loadBalancerIPs) = (1000, []) })])
+        #expect(node.problems.isEmpty, "\(node.problems)")
+        node.change([
+            .service(
+                Small.service("zeta") {
+                    ($0.created, $0.externalIPs, $0.loadBalancerIPs) = (1000, [Small.loadBalancerIP], [])
+                })
+        ])
+        #expect(node.fate(from: .outside, to: Small.loadBalancerIP).endpoint == Self.second)
         #expect(node.differenceToFresh.isEmpty)
     }
 

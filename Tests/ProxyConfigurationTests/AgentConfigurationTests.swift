@@ -148,6 +148,17 @@ import Testing
             } == isOther)
     }
 
+    @Test("the feature gate AllowServiceExternalIPs counts, and nothing is said of it")
+    func externalIPsGate() throws {
+        for (value, isServed) in [(nil, true), (true, true), (false, false)] as [(Bool?, Bool)] {
+            var given = KubeProxyConfiguration()
+            if let value { given.featureGates = ["AllowServiceExternalIPs": value] }
+            let agent = try AgentConfiguration(given) { "n" }
+            #expect(agent.proxy.servesExternalIPs == isServed)
+            #expect(!agent.notices.contains { $0.setting == "featureGates" })
+        }
+    }
+
     @Test("with a file, only the flags for logging, the node's name and the server's address count")
     func precedence() throws {
         let text =

@@ -13,6 +13,12 @@ public struct Fuzzing {
     /// Other tests run beside: what was theirs isn't there a second and third time.
     private static let attempts = 3
 
+    /// How many times as many inputs as usual.
+    private static var rounds: Int { Int(clamping: environmentNumber("SLUICE_FUZZ_ROUNDS") ?? 1) }
+
+    /// For suites, which have as much more time.
+    public static var suiteLimit: TimeLimitTrait.Duration { .minutes(2 * rounds) }
+
     private let what: String
     private let seed: UInt64
 
@@ -26,17 +32,17 @@ public struct Fuzzing {
     public static func run(
         _ what: String, inputs: Int, sourceLocation: SourceLocation = #_sourceLocation,
         _ input: (inout SeededGenerator) throws -> Bool
-    ) rethrows -> (tried: Int, accepted: Int) {
+    ) async rethrows -> (tried: Int, accepted: Int) {
         let fuzzing = Fuzzing(
             what: what, seed: environmentNumber("SLUICE_TEST_SEED") ?? .random(in: 0 ... .max))
-        let count = inputs * Int(environmentNumber("SLUICE_FUZZ_ROUNDS") ?? 1)
+        let count = inputs * rounds
         // Before, so that it is there when the process isn't any more.
         write("fuzz: \(what): begins, seed \(fuzzing.seed)\n")
         var accepted = 0
         var growth = 0
         for _ in 0..<attempts {
             let before = resetPeak()
-            accepted = try fuzzing.pass(count, sourceLocation, input)
+            accepted = try await fuzzing.pass(count, sourceLocation, input)
             growth = peak() - before
             if growth <= memoryLimit { break }
         }
@@ -49,9 +55,15 @@ public struct Fuzzing {
 
     private func pass(
         _ count: Int, _ sourceLocation: SourceLocation, _ input: (inout SeededGenerator) throws -> Bool
-    ) rethrows -> Int {
+    ) async rethrows -> Int {
         var accepted = 0
+        var turn = ContinuousClock.now
         for number in 0..<count {
+            // Others wait for this thread, some of them against the clock.
+            if turn.duration(to: .now) > .milliseconds(20) {
+                await Task.yield()
+                turn = .now
+            }
             var random = SeededGenerator(seed: seed &+ UInt64(number) &* 0x2545_f491_4f6c_dd1d)
             let clock = ContinuousClock()
             let start = clock.now
