@@ -86,16 +86,17 @@ struct PartTests {
         var actual = whole
         actual.elements["services"]?.removeLast()
         actual.chains[pool]?.rules = []
-        actual.chains["theirs"] = Chain("theirs", rules: [Rule([.drop])])
-        let scope = TableScope(sets: ["services"], chains: [pool, "theirs"])
+        let scope = TableScope(sets: ["services"], chains: [pool])
         let operations = try #require(
             compiler.repair(parts: [.ipv4: (scope, actual.limited(to: scope))]))
         let rules = try #require(whole.chains[pool]?.rules)
         #expect(rules.count > 0)
-        #expect(operations.count == 5 + rules.count - 1)
-        #expect(operations.contains(.deleteChain(whole.id, chain: "theirs")))
+        #expect(operations.count == 2 + rules.count)
         #expect(operations.contains(.flushChain(whole.id, chain: pool)))
         // What a part can't tell is left to the whole.
+        actual.chains["theirs"] = Chain("theirs", rules: [Rule([.drop])])
+        let more = TableScope(chains: [pool, "theirs"])
+        #expect(compiler.repair(parts: [.ipv4: (more, actual.limited(to: more))]) == nil)
         #expect(compiler.repair(parts: [.ipv4: (scope, nil)]) == nil)
         let clients = try #require(whole.sets.keys.first { $0.hasPrefix("affinity-pool-") })
         let memory = TableScope(sets: [clients])
