@@ -4,11 +4,11 @@ import Glibc
 /// so that whoever watches the process sees no end.
 public enum Restart {
     /// Comes back only when it fails. No file goes along but the standard ones; signals that are ignored or blocked are
-    /// put back first, since exec(2) would hand them on.
+    /// put back first, since exec(2) would hand them on. SIGTERM and SIGINT keep their handlers until then.
     ///
     /// - Throws: `HostProcessError` when the program can't be executed.
     public static func now(_ arguments: [String] = CommandLine.arguments) throws(HostProcessError) -> Never {
-        for number in [SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGCHLD] { signal(number, SIG_DFL) }
+        for number in [SIGHUP, SIGPIPE, SIGCHLD] { signal(number, SIG_DFL) }
         var none = sigset_t()
         sigemptyset(&none)
         pthread_sigmask(SIG_SETMASK, &none, nil)

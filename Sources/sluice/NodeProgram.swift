@@ -54,7 +54,7 @@ extension Run {
             return
         }
         adjustOutOfMemoryScore(configuration.oomScoreAdjustment, logger)
-        let termination = await Termination(logger)
+        let termination = Termination(logger)
         let restart = ConfigurationService(
             changes: configurationChanges, from: configuration, run: self, logger: logger
         ) {
@@ -80,6 +80,7 @@ extension Run {
     }
 
     private func startAnew(_ logger: Logger) -> Never {
+        SignalTrap.leaveAtOnce()
         do throws(HostProcessError) {
             try Restart.now()
         } catch {

@@ -3,13 +3,12 @@ import Glibc
 import Logging
 import ServiceLifecycle
 import Synchronization
-import UnixSignals
 
 /// How the program comes to its end: SIGTERM and SIGINT end it, and a new configuration starts it anew.
 ///
 /// Both shut the services down in order. A signal counts even when the other came first: who asked for the end gets it.
 final class Termination: Sendable {
-    private let signals: UnixSignalsSequence
+    private let trap: SignalTrap?
     private let isEnding = Mutex(false)
     private let logger: Logger
 
@@ -17,9 +16,12 @@ final class Termination: Sendable {
     private static let longest = DispatchTimeInterval.milliseconds(1800)
 
     /// From here on the signals don't end the process by themselves.
-    init(_ logger: Logger) async {
+    init(_ logger: Logger) {
         self.logger = logger
-        signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        trap = SignalTrap([SIGTERM, SIGINT])
+        if trap == nil {
+            logger.warning("signals end the program at once: there is no file left to hear of them")
+        }
     }
 
     /// Whether a signal asked for the end.
@@ -29,13 +31,14 @@ final class Termination: Sendable {
     ///
     /// - Parameter began: called before.
     func watch(_ group: ServiceGroup, began: () -> Void) async {
-        for await signal in signals {
+        guard let trap else { return }
+        for await number in trap.signals {
             let isFirst = isEnding.withLock { isEnding in
                 defer { isEnding = true }
                 return !isEnding
             }
             guard isFirst else { continue }
-            logger.info("\(signal): ending, the rules stay")
+            logger.info("\(number == SIGTERM ? "SIGTERM" : "SIGINT"): ending, the rules stay")
             atTheLatest { _exit(EXIT_SUCCESS) }
             began()
             await group.triggerGracefulShutdown()

@@ -120,8 +120,13 @@ extension DataplaneTests {
         }
 
         private func masqueradesAll(_ node: TestCluster.Host) throws -> Bool {
-            try node.namespace.command("nft", "list", "chain", "ip", "sluice", "translated").contains(
-                "ct original ip daddr @cluster-ips masquerade")
+            // Whoever it comes from: not only those that aren't local pods.
+            try node.namespace.command("nft", "list", "chain", "ip", "sluice", "translated").split(
+                separator: "\n"
+            )
+            .contains {
+                $0.drop(while: \.isWhitespace).hasPrefix("ct original ip daddr @cluster-ips masquerade")
+            }
         }
 
         /// All that was asked of the API server until now is allowed by the ClusterRole.
