@@ -15,11 +15,8 @@ extension DataplaneTests {
     ///
     /// `SLUICE_KILLS` says how often (a test of each kind), `SLUICE_TEST_SEED` how the schedule begins.
     @Suite(.timeLimit(.minutes(60))) struct KillTests {
-        private static func number(_ name: String, _ otherwise: UInt64) -> UInt64 {
-            ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) } ?? otherwise
-        }
-        private static let kills = Int(number("SLUICE_KILLS", 60))
-        private static let seed = number("SLUICE_TEST_SEED", 20_260)
+        private static let kills = Int(environmentNumber("SLUICE_KILLS", 60))
+        private static let seed = environmentNumber("SLUICE_TEST_SEED", 20_260)
         private static let names = ["a", "b", "c", "d"]
 
         /// Connections of real clients, one after the other, and what became of each.

@@ -14,11 +14,8 @@ extension DataplaneTests {
     ///
     /// `SLUICE_SOAK_SECONDS` says for how long, `SLUICE_TEST_SEED` how it begins.
     @Suite(.timeLimit(.minutes(120))) struct SoakTests {
-        private static func number(_ name: String, _ otherwise: UInt64) -> UInt64 {
-            ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) } ?? otherwise
-        }
-        private static let seconds = Int(number("SLUICE_SOAK_SECONDS", 120))
-        private static let seed = number("SLUICE_TEST_SEED", 7)
+        private static let seconds = Int(environmentNumber("SLUICE_SOAK_SECONDS", 120))
+        private static let seed = environmentNumber("SLUICE_TEST_SEED", 7)
         private static let files = 20
         private static let servicesInFile = 10
 

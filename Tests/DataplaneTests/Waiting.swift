@@ -14,6 +14,11 @@ func eventually(within limit: Duration = .seconds(30), _ condition: () throws ->
     }
 }
 
+/// What the environment says of how long or how often something is tried.
+func environmentNumber(_ name: String, _ otherwise: UInt64) -> UInt64 {
+    ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) } ?? otherwise
+}
+
 extension ChildProcess {
     /// Waits until it has said this on standard error; one that ends without has failed.
     func waitForLog(_ text: String) throws {
