@@ -52,6 +52,16 @@ public struct AffinityChange: Sendable, Hashable {
         return element
     }
 
+    /// The first entry of each client.
+    ///
+    /// The kernel can hold two of one: while an entry that a transaction added comes into force, a packet's own look
+    /// for an entry to refresh passes it over (`nft_rhash_update` asks for one of both generations), and makes another.
+    /// They agree as a rule; where they don't, to add both would make a transaction fail (EBUSY).
+    private static func unique(_ elements: [Element]) -> [Element] {
+        var known: Set<RegisterValue> = []
+        return elements.filter { known.insert($0.key).inserted }
+    }
+
     /// Clients that may come, between the look into a map and the change, to one that is nearly full.
     static let reserve = 4096
 
@@ -88,7 +98,7 @@ public struct AffinityChange: Sendable, Hashable {
         var removed = entries.filter(isStale)
         var living = entries.filter { !isStale($0) }
         var added: [Element] = []
-        let coming = others.filter { !isStale($0) }
+        let coming = Self.unique(others.filter { !isStale($0) })
         if !coming.isEmpty {
             let standing = Dictionary(living.map { ($0.key, $0.data) }, uniquingKeysWith: { $1 })
             // A map that runs full would make the whole transaction fail.
@@ -108,14 +118,16 @@ public struct AffinityChange: Sendable, Hashable {
             living.removeAll { replaced.contains($0.key) }
         }
         guard !isReplaced else {
-            added = Array((living.map(addable) + added).prefix(Int(Frame.affinityClients)))
+            added = Array(
+                Self.unique(living.map(addable) + added).prefix(Int(Frame.affinityClients)))
             return added.isEmpty ? [] : [.addElements(table, set: map, added)]
         }
         guard !removed.isEmpty else {
             return added.isEmpty ? [] : [.addElements(table, set: map, added)]
         }
         guard canDestroy else {
-            return [.flushSet(table, set: map), .addElements(table, set: map, living.map(addable) + added)]
+            let all = Self.unique(living.map(addable) + added)
+            return [.flushSet(table, set: map), .addElements(table, set: map, all)]
         }
         let destroyed = Operation.destroyElements(table, set: map, removed)
         return added.isEmpty ? [destroyed] : [destroyed, .addElements(table, set: map, added)]

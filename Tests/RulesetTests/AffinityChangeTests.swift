@@ -219,6 +219,23 @@ struct AffinityChangeTests {
         }
     }
 
+    @Test("a client of whom the kernel holds two entries comes over once")
+    func twice() {
+        let table = TableID(.ip, "sluice")
+        let (first, second) = (Self.entry(1, 1), Self.entry(1, 2))
+        let added = Operation.addElements(table, set: Self.main, [first])
+        let new = Self.change(isNew: true)
+        #expect(new.operations([], from: [first, second], canDestroy: true) == [added])
+        var whole = new
+        whole.isReplaced = true
+        #expect(whole.operations([first, second], canDestroy: true) == [added])
+        let gone = Self.entry(2, 4)
+        #expect(
+            Self.change(isNew: false, hasSource: false)
+                .operations([first, gone, second], canDestroy: false)
+                == [.flushSet(table, set: Self.main), added])
+    }
+
     @Test("no more come over than the map has room for")
     func full() {
         let limit = Frame.affinityClients
