@@ -4,14 +4,16 @@ import Glibc
 /// so that whoever watches the process sees no end.
 public enum Restart {
     /// Comes back only when it fails. No file goes along but the standard ones; signals that are ignored or blocked are
-    /// put back first, since exec(2) would hand them on. SIGTERM and SIGINT keep their handlers until then.
+    /// put back first, since exec(2) would hand them on. SIGTERM and SIGINT alone are handed on blocked, so that one that
+    /// comes between the old program's handlers and the new one's waits: the new one is to unblock them.
     ///
     /// - Throws: `HostProcessError` when the program can't be executed.
     public static func now(_ arguments: [String] = CommandLine.arguments) throws(HostProcessError) -> Never {
         for number in [SIGHUP, SIGPIPE, SIGCHLD] { signal(number, SIG_DFL) }
-        var none = sigset_t()
-        sigemptyset(&none)
-        pthread_sigmask(SIG_SETMASK, &none, nil)
+        var waiting = sigset_t()
+        sigemptyset(&waiting)
+        for number in [SIGTERM, SIGINT] { sigaddset(&waiting, number) }
+        pthread_sigmask(SIG_SETMASK, &waiting, nil)
         leaveFilesBehind()
         var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
         defer { for word in words { free(word) } }

@@ -1,7 +1,8 @@
 import ArgumentParser
+import Dispatch
+import Glibc
 import KubeProxyFlags
 
-@main
 struct Sluice: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sluice",
@@ -25,6 +26,19 @@ struct Sluice: AsyncParsableCommand {
 
     static func main() async {
         await main(CommandLineForms.normalized(Array(CommandLine.arguments.dropFirst())))
+    }
+}
+
+@main
+enum Program {
+    /// Not asynchronous, so that signals are in hand before the runtime has any thread but this one.
+    static func main() {
+        EarlySignals.arm()
+        Task {
+            await Sluice.main()
+            exit(EXIT_SUCCESS)
+        }
+        dispatchMain()
     }
 }
 

@@ -155,6 +155,58 @@ extension DataplaneTests {
             #expect(try tables(in: namespace).allSatisfy { $0 != nil })
         }
 
+        @Test("a signal that waits since before the program was started anew ends it before anything else")
+        func signalBeforeStart() throws {
+            let namespace = try Namespace("conf")
+            let directory = try TemporaryDirectory()
+            try directory.write(manifest, to: "web.yaml")
+            let program = [
+                try SluiceProgram.path.get(), "run", "--once", "-f", "\(directory.path)/web.yaml",
+            ]
+            for signal in ["SIGTERM", "SIGINT"] {
+                let script = """
+                    import os, signal, sys
+                    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.\(signal)})
+                    if sys.argv[1] == "waits": os.kill(os.getpid(), signal.\(signal))
+                    os.execv(sys.argv[2], sys.argv[2:])
+                    """
+                let met = try namespace.start(["python3", "-c", script, "waits"] + program)
+                #expect(met.wait() == 0)
+                #expect(try met.standardError == "")
+                #expect(try tables(in: namespace) == [nil, nil])
+            }
+            let unmet = try namespace.start(
+                ["python3", "-c", "import os, sys\nos.execv(sys.argv[1], sys.argv[1:])"] + program)
+            #expect(unmet.wait() == 0)
+            #expect(try tables(in: namespace).allSatisfy { $0 != nil })
+        }
+
+        @Test("the first process of a container ends by a signal at any moment of being started anew")
+        func firstProcess() throws {
+            let namespace = try Namespace("conf")
+            let directory = try TemporaryDirectory()
+            try directory.write(manifest, to: "web.yaml")
+            let text = header + "conntrack: {maxPerCore: 0}\n"
+            for round in 0..<12 {
+                try directory.write(text, to: "config.conf")
+                let container = try namespace.start([
+                    "unshare", "--pid", "--fork", "--kill-child=KILL", try SluiceProgram.path.get(),
+                    "--config=\(directory.path)/config.conf", "-f", "\(directory.path)/web.yaml",
+                ])
+                try container.waitForLog("serving")
+                let children = "/proc/\(container.processID)/task/\(container.processID)/children"
+                let first = try #require(
+                    Int32(String(contentsOfFile: children, encoding: .utf8).split(separator: " ").first ?? "")
+                )
+                try directory.write(text + "oomScoreAdj: 1\n", to: "config.conf")
+                try container.waitForLog("starting anew")
+                usleep(UInt32(round) * 15_000)
+                #expect(kill(first, SIGTERM) == 0)
+                #expect(container.wait(atMost: .seconds(20)) == 0, "after \(round * 15) ms")
+            }
+            #expect(try tables(in: namespace).allSatisfy { $0 != nil })
+        }
+
         @Test("standard input can't be read again: a changed file is told, and what runs goes on")
         func changedFileWithStandardInput() throws {
             let namespace = try Namespace("conf")
