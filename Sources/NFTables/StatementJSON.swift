@@ -144,8 +144,8 @@ struct StatementJSON {
                         json.member("field", String(words[1]))
                     } else {
                         json.member("base", base == .link ? "ll" : base == .network ? "nh" : "th")
-                        json.member("offset", number: offset * 8)
-                        json.member("len", number: length * 8)
+                        json.member("offset", number: UInt64(offset) * 8)
+                        json.member("len", number: UInt64(length) * 8)
                     }
                 }
             }

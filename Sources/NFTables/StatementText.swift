@@ -114,9 +114,9 @@ struct StatementText {
                 case .network: buffer += "@nh,"
                 case .transport: buffer += "@th,"
                 }
-                buffer.append(number: offset * 8)
+                buffer.append(number: UInt64(offset) * 8)
                 buffer += ","
-                buffer.append(number: length * 8)
+                buffer.append(number: UInt64(length) * 8)
             }
         case .meta(let key):
             if !key.isUnqualified { buffer += "meta " }

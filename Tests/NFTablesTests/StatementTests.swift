@@ -219,6 +219,18 @@ struct StatementTests {
         #expect(NFTText.rule(unknown, in: table()).hasPrefix("# "))
     }
 
+    @Test("a field further off than any packet reaches is told as it is")
+    func farOff() {
+        let far = Rule([
+            .match(
+                .payload(.transport, offset: .max, length: 4), .equal, .value(RegisterValue([1, 2, 3, 4])))
+        ])
+        #expect(NFTText.rule(far, in: table()).hasPrefix("@th,34359738360,32 "))
+        var whole = table()
+        whole.chains["far"] = Chain("far", rules: [far])
+        #expect(NFTJSON.text(of: whole).contains("34359738360"))
+    }
+
     @Test("a load that no statement uses is noticed")
     func unused() {
         #expect(!Syntax.isExact(Rule(expressions: [.ipDaddr(into: 0), .verdict(.drop)]), in: table()))
