@@ -86,9 +86,6 @@ public final class NodeAgent<Kernel: RuleKernel> {
         apply(first)
         let began = clock.now
         _ = try commit(began: began)
-        logger.info(
-            "serving",
-            metadata: ["services": "\(planner.serviceCount)", "endpoints": "\(planner.endpointCount)"])
     }
 
     /// Follows the inbox until its signals end or the task is cancelled. The rules stay.
@@ -155,7 +152,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
         }
         guard watcher != nil, writer.haveOthersCommitted() else { return }
         // Between the comparison and this, somebody may have changed what is compared.
-        writer.doubt()
+        writer.check()
         inbox.wake()
     }
 
@@ -172,7 +169,14 @@ public final class NodeAgent<Kernel: RuleKernel> {
                 change.count == 0
                     ? "what others did to the tables was more than could be told: all is compared"
                     : "somebody else changed the tables: putting them right", metadata: Self.metadata(change))
-            if change.isWhole { writer.doubt() } else { writer.doubt(change.parts) }
+            if !change.isWhole {
+                writer.doubt(change.parts)
+            } else if change.count > 0 {
+                writer.doubt()
+            } else {
+                // Most likely it was other tables that they changed.
+                writer.check()
+            }
         case .after(let pause):
             logger.warning(
                 "others keep changing the tables: put right again in \(pause.milliseconds) ms, and no more often",
@@ -201,7 +205,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
     private func apply(_ changes: consuming ChangeInbox.Changes) {
         take(changes.foreign)
         // What is owned, nobody else can have changed.
-        if changes.isCheckDue, !writer.ownsTables, writer.haveOthersCommitted() { writer.doubt() }
+        if changes.isCheckDue, !writer.ownsTables, writer.haveOthersCommitted() { writer.check() }
         for problem in changes.problems { logger.warning("\(problem)") }
         planner.apply(changes.objects)
         latency.add(changes.triggerTimes, of: changes.objects)
@@ -225,6 +229,11 @@ public final class NodeAgent<Kernel: RuleKernel> {
             describe()
             if !isServing {
                 isServing = true
+                logger.info(
+                    "serving",
+                    metadata: [
+                        "services": "\(planner.serviceCount)", "endpoints": "\(planner.endpointCount)",
+                    ])
                 serving()
                 predecessor?.retire(writer)
             }
@@ -291,6 +300,14 @@ public final class NodeAgent<Kernel: RuleKernel> {
         if let error = report.repairedAfter {
             logger.warning(
                 "a transaction failed; the tables were read and put right", metadata: ["error": "\(error)"])
+        }
+        if let error = report.uncheckedAfter {
+            logger.info("the tables could not be compared; later again", metadata: ["error": "\(error)"])
+        }
+        if report.replacedUnread {
+            logger.warning(
+                "others commit to nftables so often that the tables could not be read: they were made anew as a whole"
+            )
         }
         guard report.messages > 0 || report.compared else { return report }
         // Commits that follow a change are everyday; the first, and those that compare, tell where things stand.

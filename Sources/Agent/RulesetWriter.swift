@@ -25,6 +25,10 @@ public struct WriteReport: Sendable, Equatable {
     public var takenOver = 0
     /// Operations that undid what others had done.
     public var undone = 0
+    /// The tables were to be compared and couldn't be read; what was written is in force all the same.
+    public var uncheckedAfter: KernelError?
+    /// The tables could not be read for others who change theirs without end, and were made anew as a whole.
+    public var replacedUnread = false
 }
 
 /// Brings the kernel to what plans of Services ask for: the one writer of Sluice's tables.
@@ -38,8 +42,12 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     private var isInDoubt = true
     /// Parts that others have changed, beside which all is as it should be.
     private var doubtfulParts: [TableID: TableScope] = [:]
+    /// All is to be compared once what is new is in force: nothing speaks against what the kernel is thought to hold.
+    private var isCheckDue = false
     /// How often in a row the kernel has refused what a comparison found.
     private var refusedRepairs = 0
+    /// How often in a row tables that must be known changed under the reader until it gave up.
+    private var unstableReads = 0
     /// Called before a transaction so large that the kernel had better not tell anybody of each of its elements.
     var beforeLarge: (() -> Void)?
     private var isFirst = true
@@ -58,6 +66,9 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     /// Elements of a transaction that is large.
     private static var largeCount: Int { 4096 }
 
+    /// From so many such reads on, tables are made anew unread.
+    private static var unstableReadsBorne: Int { 3 }
+
     /// How often affinity maps are looked at after a commit that changes what they may hold.
     private static var affinityRounds: Int { 3 }
 
@@ -72,6 +83,9 @@ public final class RulesetWriter<Kernel: RuleKernel> {
 
     /// What the kernel holds is to be read and compared at the next `write`.
     public func doubt() { isInDoubt = true }
+
+    /// What the kernel holds is to be read and compared behind the next `write`: where that can't be done, all goes on.
+    public func check() { isCheckDue = true }
 
     /// Some of it is.
     public func doubt(_ parts: [TableID: TableScope]) {
@@ -113,7 +127,8 @@ public final class RulesetWriter<Kernel: RuleKernel> {
         var actual: [AddressFamily: Table]?
         if isFirst {
             countAnew()
-            actual = try readTables()
+            actual = try readStandingTables()
+            report.replacedUnread = actual == nil
             compiler.adopt(actual ?? [:])
         }
         if isInDoubt {
@@ -127,10 +142,13 @@ public final class RulesetWriter<Kernel: RuleKernel> {
             delta.affinity += environmentDelta.affinity
             do throws(KernelError) {
                 try commit(delta, &report)
-                return told(report)
             } catch {
                 isInDoubt = true
                 report.repairedAfter = error
+            }
+            guard isInDoubt else {
+                try checkIfDue(&report)
+                return told(report)
             }
         }
         if isFirst {
@@ -138,22 +156,76 @@ public final class RulesetWriter<Kernel: RuleKernel> {
             isFirst = false
         }
         report.compared = true
-        let tables: [AddressFamily: Table]
-        if let actual {
-            tables = actual
-        } else {
+        if actual == nil, !report.replacedUnread {
             countAnew()
-            tables = try readTables()
+            actual = try readStandingTables()
+            report.replacedUnread = actual == nil
         }
-        try commit(repair(of: tables), ofComparison: tables, &report)
-        isInDoubt = false
+        let tables = if let actual { actual } else { try readWhatClientsKeep() }
+        try commit(repair(of: tables, isUnread: report.replacedUnread), ofComparison: tables, &report)
+        (isInDoubt, isCheckDue, unstableReads) = (false, false, 0)
         return told(report)
+    }
+
+    /// Compares what nobody has doubted. Others who commit without end, to tables of their own, can keep a large table
+    /// from ever being read whole: that holds nothing up.
+    private func checkIfDue(_ report: inout WriteReport) throws(KernelError) {
+        guard isCheckDue else { return }
+        isCheckDue = false
+        countAnew()
+        let tables: [AddressFamily: Table]
+        do throws(KernelError) {
+            tables = try readTables()
+        } catch {
+            baseGeneration = nil
+            report.uncheckedAfter = error
+            return
+        }
+        report.compared = true
+        do throws(KernelError) {
+            try commit(repair(of: tables), ofComparison: tables, &report)
+        } catch {
+            isInDoubt = true
+            throw error
+        }
+    }
+
+    /// The tables as they stand, where they must be known; nil where others have kept them from being read so often that
+    /// they are to be made anew, whatever is in them.
+    private func readStandingTables() throws(KernelError) -> [AddressFamily: Table]? {
+        do throws(KernelError) {
+            let tables = try readTables()
+            unstableReads = 0
+            return tables
+        } catch {
+            guard case .unstable = error else { throw error }
+            unstableReads += 1
+            guard unstableReads >= Self.unstableReadsBorne else { throw error }
+            return nil
+        }
+    }
+
+    /// Of the tables as they stand, what clients keep, as far as that can be read.
+    private func readWhatClientsKeep() throws(KernelError) -> [AddressFamily: Table] {
+        var result: [AddressFamily: Table] = [:]
+        for family in AddressFamily.allCases {
+            let id = ObjectNames.tableID(family)
+            try kernel.checkOwner(of: id)
+            let maps = Set(compiler.table(family).sets.keys.filter(ObjectNames.isAffinity))
+            do throws(KernelError) {
+                result[family] = try kernel.table(id, only: TableScope(sets: maps))
+            } catch {
+                guard case .unstable = error else { throw error }
+                result[family] = try kernel.table(id, only: TableScope())
+            }
+        }
+        return result
     }
 
     /// What a comparison found. Where the kernel refuses it again and again, there is something in the tables that Sluice
     /// knows no way around: then they are replaced as a whole, and, if need be, without what clients keep.
-    private func repair(of tables: [AddressFamily: Table]) -> RulesetDelta {
-        var repair = compiler.repair(tables, isReplacing: refusedRepairs >= 2)
+    private func repair(of tables: [AddressFamily: Table], isUnread: Bool = false) -> RulesetDelta {
+        var repair = compiler.repair(tables, isReplacing: isUnread || refusedRepairs >= 2)
         if refusedRepairs >= 4 { repair.affinity = [] }
         repair.operations += clientsOfPredecessor(tables)
         return repair

@@ -81,7 +81,7 @@ public enum ObjectNames {
     static func members(_ pool: String, port: UInt16) -> String { "members-\(pool)/\(port)" }
 
     /// Whether a set's name is that of clients of a pool, which packets write.
-    static func isAffinity(_ set: String) -> Bool {
+    package static func isAffinity(_ set: String) -> Bool {
         ["affinity-pool-", "affinity-local-"].contains { set.hasPrefix($0) }
     }
 

@@ -277,5 +277,82 @@ extension DataplaneTests {
                 #expect(program.terminate() == 0)
             }
         }
+
+        @Test(
+            "a program that commits to its own table without end keeps Sluice neither from starting nor from following"
+        )
+        func crowd() throws {
+            try withCluster { cluster in
+                var files = Self.files(cluster)
+                // Enough to read that nobody commits meanwhile only by chance.
+                files["many.yaml"] = (0..<1500).map { number in
+                    let name = "many-\(number)"
+                    return """
+                        apiVersion: v1
+                        kind: Service
+                        metadata: {name: \(name), namespace: default}
+                        spec: {clusterIP: 10.96.\(16 + number / 250).\(number % 250), ports: [{port: 80}]}
+                        ---
+                        apiVersion: discovery.k8s.io/v1
+                        kind: EndpointSlice
+                        metadata: {name: \(name), namespace: default, labels: {kubernetes.io/service-name: \(name)}}
+                        addressType: IPv4
+                        ports: [{port: 8080}]
+                        endpoints: [{addresses: [10.250.0.1]}, {addresses: [10.250.0.2]}]
+
+                        """
+                }.joined(separator: "---\n")
+                let first = try RunningProgram(on: cluster, files, options: ["--no-own-tables"])
+                let sticky = AddressPort(VirtualAddress.number(2, .ipv4), 80)
+                let client = cluster[pod: "client"].namespace
+                let open = try client.open(to: sticky)
+                #expect(first.terminate() == 0)
+
+                let id = TableID(.ip, "theirs")
+                let crowd = try cluster.node.namespace.run { try Connection() }
+                try crowd.commit([
+                    .addTable(id, comment: nil), .addSet(id, NamedSet("ports", key: Shape(.internetService))),
+                ])
+                let writing = BackgroundLoop {
+                    let connection = try cluster.node.namespace.run { try Connection() }
+                    for number in 0..<2000 {
+                        let port = Element(RegisterValue(port: UInt16(number)))
+                        try connection.commit([
+                            .flushSet(id, set: "ports"), .addElements(id, set: "ports", [port]),
+                        ])
+                        usleep(200)
+                    }
+                }
+                let knocking = BackgroundLoop {
+                    let attempt = try client.connect(
+                        to: AddressPort(VirtualAddress.number(1, .ipv4), 80), timeout: ProxiedCluster.patience
+                    )
+                    guard ["a", "b"].contains(attempt.server ?? "") else { throw Unserved(attempt: attempt) }
+                }
+                usleep(200_000)
+                try #require(!writing.hasFailed)
+                let program = try RunningProgram(
+                    on: cluster, first.directory, options: ["--no-own-tables"])
+                // Both are right; which it is depends on how fast the machine is.
+                let isUnread = try program.process.standardError.contains("they were made anew as a whole")
+                print("started beside a crowd: \(isUnread ? "made anew unread" : "read whole")")
+                try program.directory.write(
+                    ManifestText.service("more", at: VirtualAddress.pair(3)) + "---\n"
+                        + ManifestText.slices(of: "more", [cluster[pod: "a"]]), to: "more.yaml")
+                #expect(try eventually { try Set(servers(cluster, 3, times: 1)) == ["a"] })
+                let again = try client.connect(to: sticky, times: 6, timeout: ProxiedCluster.patience)
+                #expect(Set(again.map(\.server)) == [open.server])
+                #expect(open.isAlive(timeout: ProxiedCluster.patience))
+                try program.directory.remove("more.yaml")
+                #expect(try eventually { try !servers(cluster, 3, times: 1).contains("a") })
+                try writing.stop()
+                try knocking.stop()
+                #expect(program.terminate() == 0)
+                let last = try SluiceProgram.run(
+                    "run", "--once", "-f", program.directory.path, "--hostname-override", "node",
+                    "--no-own-tables", in: cluster.node.namespace)
+                #expect(last.errors.contains("in force: nothing to change"), "\(last.errors)")
+            }
+        }
     }
 }
