@@ -193,16 +193,26 @@ final class ProxiedCluster {
     }
 }
 
-/// Source ports, each given out once: connection tracking sends a datagram whose ports were used within the last half
-/// minute where it sent the one before, and the kernel's own choice repeats itself now and then.
+/// Source ports, each given out anew only when it is forgotten: connection tracking sends a datagram whose ports were used
+/// within the last half minute where it sent the one before, and the kernel's own choice repeats itself now and then.
 final class SourcePorts: Sendable {
-    private let last = Mutex<UInt16>(9999)
+    private struct State {
+        var last: UInt16 = 9999
+        /// When the ports began from the first.
+        var began = ContinuousClock.now
+    }
+
+    private let state = Mutex(State())
 
     func next() -> UInt16 {
-        last.withLock { last in
-            precondition(last < 60000, "a test has used up the source ports")
-            last += 1
-            return last
+        state.withLock { state in
+            if state.last == 60000 {
+                precondition(
+                    state.began.duration(to: .now) > .seconds(120), "a test has used up the source ports")
+                state = State(last: 9999, began: .now)
+            }
+            state.last += 1
+            return state.last
         }
     }
 }
