@@ -33,11 +33,17 @@ struct CleanupCommand: ParsableCommand {
     /// Also `sluice run --cleanup`.
     static func cleanUp(_ logger: Logger) throws {
         try reporting(logger) {
-            let removed = try Cleanup.run(Preflight.connect())
-            logger.info(
-                removed.isEmpty
-                    ? "nothing to remove"
-                    : "removed tables \(removed.map(\.description).joined(separator: " and "))")
+            let connection = try Preflight.connect()
+            let removed = try Cleanup.run(connection)
+            guard !removed.isEmpty else { return logger.info("nothing to remove") }
+            let tables = removed.map(\.description).joined(separator: " and ")
+            guard try !Cleanup.areBack(connection) else {
+                logger.critical(
+                    "tables \(tables) were removed and are back: a Sluice runs on this node and serves; end it first"
+                )
+                throw ExitCode.failure
+            }
+            logger.info("removed tables \(tables)")
         }
     }
 

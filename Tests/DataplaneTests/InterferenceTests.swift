@@ -194,6 +194,51 @@ extension DataplaneTests {
             }
         }
 
+        @Test(
+            "firewalld that starts, is reloaded and ends beside Sluice changes nothing about Services",
+            .enabled(if: Firewalld.root != nil || KernelTests.areRequired, Comment(rawValue: Firewalld.need)),
+            arguments: [true, false])
+        func firewalld(isOwned: Bool) throws {
+            let root = try #require(Firewalld.root, "\(Firewalld.need)")
+            try withCluster { cluster in
+                let client = cluster[pod: "client"].namespace
+                let program = try RunningProgram(
+                    on: cluster, Self.files(cluster), options: isOwned ? [] : ["--no-own-tables"])
+                let before = try state(cluster)
+                let sticky = try AddressFamily.allCases.map {
+                    try client.open(to: AddressPort(VirtualAddress.number(2, $0), 80))
+                }
+                let knocking = BackgroundLoop {
+                    for family in AddressFamily.allCases {
+                        let attempt = try client.connect(
+                            to: AddressPort(VirtualAddress.number(1, family), 80),
+                            timeout: ProxiedCluster.patience)
+                        guard ["a", "b"].contains(attempt.server ?? "") else {
+                            throw Unserved(attempt: attempt)
+                        }
+                    }
+                }
+                try knocking.waitForRounds(3)
+                let firewall = try Firewalld(in: cluster.node.namespace, root: root)
+                let rules = try cluster.node.namespace.command("nft", "list", "table", "inet", "firewalld")
+                #expect(rules.contains("reject with icmpx admin-prohibited"))
+                for _ in 0..<3 {
+                    #expect(try firewall.command("--reload").contains("success"))
+                    try knocking.waitForRounds(3)
+                    #expect(try state(cluster) == before)
+                }
+                firewall.stop()
+                try knocking.waitForRounds(3)
+                try knocking.stop()
+                #expect(sticky.allSatisfy { $0.isAlive(timeout: ProxiedCluster.patience) })
+                let own = Set(ObjectNames.tables)
+                let connection = try cluster.node.namespace.run { try Connection() }
+                #expect(try Set(connection.tables()) == own)
+                #expect(try !program.process.standardError.contains("somebody else changed the tables"))
+                #expect(program.terminate() == 0)
+            }
+        }
+
         // MARK: Not owned
 
         /// What others may do to tables that aren't owned.
@@ -237,6 +282,25 @@ extension DataplaneTests {
                     "curl", "-s", "--noproxy", "*", "http://127.0.0.1:10249/metrics")
                 #expect(metrics.contains("\nsluice_foreign_transactions_total 1\n"))
                 #expect(program.terminate() == 0)
+            }
+        }
+
+        @Test("not owned: `cleanup` beside a running program says that the tables are back")
+        func cleanup() throws {
+            try withCluster { cluster in
+                let node = cluster.node.namespace
+                let program = try RunningProgram(
+                    on: cluster, Self.files(cluster), options: ["--no-own-tables"])
+                let before = try state(cluster)
+                let early = try SluiceProgram.run("cleanup", in: node)
+                #expect(early.status == 1)
+                #expect(early.errors.contains("are back: a Sluice runs on this node"), "\(early.errors)")
+                #expect(try eventually { try state(cluster) == before })
+                #expect(program.terminate() == 0)
+                let late = try SluiceProgram.run("cleanup", in: node)
+                #expect(late.status == 0)
+                #expect(late.errors.contains("removed tables ip sluice and ip6 sluice"), "\(late.errors)")
+                #expect(try tables(cluster) == [])
             }
         }
 
