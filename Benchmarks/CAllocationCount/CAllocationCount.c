@@ -11,14 +11,15 @@ extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *memory, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+// The sanitizer has a malloc of its own: nothing is counted.
+#define HAS_OTHER_MALLOC
+#endif
+#endif
+
 static _Atomic uint64_t allocation_count;
 static _Atomic uint64_t allocated_bytes;
-
-static void add(size_t size)
-{
-    atomic_fetch_add_explicit(&allocation_count, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&allocated_bytes, size, memory_order_relaxed);
-}
 
 struct sluice_allocations sluice_allocations_now(void)
 {
@@ -26,6 +27,13 @@ struct sluice_allocations sluice_allocations_now(void)
         .count = atomic_load_explicit(&allocation_count, memory_order_relaxed),
         .bytes = atomic_load_explicit(&allocated_bytes, memory_order_relaxed),
     };
+}
+
+#ifndef HAS_OTHER_MALLOC
+static void add(size_t size)
+{
+    atomic_fetch_add_explicit(&allocation_count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&allocated_bytes, size, memory_order_relaxed);
 }
 
 void *malloc(size_t size)
@@ -67,3 +75,4 @@ int posix_memalign(void **memory, size_t alignment, size_t size)
     *memory = result;
     return 0;
 }
+#endif
