@@ -98,13 +98,23 @@ public struct AffinityChange: Sendable, Hashable {
         var removed = entries.filter(isStale)
         var living = entries.filter { !isStale($0) }
         var added: [Element] = []
+        // The kernel removes by key: of two entries of one client it may find the living one.
+        let freed = Set(removed.map(\.key))
+        let mixed = living.filter { freed.contains($0.key) }
+        if !mixed.isEmpty {
+            removed += mixed
+            living.removeAll { freed.contains($0.key) }
+            added = Self.unique(mixed.map(addable))
+        }
         let coming = Self.unique(others.filter { !isStale($0) })
         if !coming.isEmpty {
-            let standing = Dictionary(living.map { ($0.key, $0.data) }, uniquingKeysWith: { $1 })
+            let standing = Dictionary(
+                living.map { ($0.key, $0.data) }, uniquingKeysWith: { first, _ in first })
             // A map that runs full would make the whole transaction fail.
             var room =
                 Int(Frame.affinityClients) - (isNew && entries.isEmpty ? 0 : entries.count + Self.reserve)
             var replaced: Set<RegisterValue> = []
+            added.removeAll { element in coming.contains { $0.key == element.key } }
             for element in coming where standing[element.key] != element.data {
                 if standing[element.key] != nil {
                     replaced.insert(element.key)

@@ -236,6 +236,30 @@ struct AffinityChangeTests {
                 == [.flushSet(table, set: Self.main), added])
     }
 
+    @Test("of two entries of one client the living one stays, whichever the kernel finds by the key")
+    func mixed() {
+        let table = TableID(.ip, "sluice")
+        let (living, stale) = (Self.entry(1, 1), Self.entry(1, 4))
+        let change = Self.change(isNew: false)
+        #expect(
+            change.operations([living, stale], canDestroy: true) == [
+                .destroyElements(table, set: Self.main, [stale, living]),
+                .addElements(table, set: Self.main, [living]),
+            ])
+        // The source counts.
+        let moved = Self.entry(1, 2)
+        #expect(
+            change.operations([living, stale], from: [moved], canDestroy: true) == [
+                .destroyElements(table, set: Self.main, [stale, living]),
+                .addElements(table, set: Self.main, [moved]),
+            ])
+        #expect(
+            change.operations([living, moved], from: [moved], canDestroy: true) == [
+                .destroyElements(table, set: Self.main, [living, moved]),
+                .addElements(table, set: Self.main, [moved]),
+            ])
+    }
+
     @Test("no more come over than the map has room for")
     func full() {
         let limit = Frame.affinityClients
