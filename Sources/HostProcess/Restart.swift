@@ -3,6 +3,18 @@ import Glibc
 /// Starts this program anew in this process: the same program, arguments and environment, and the same process number,
 /// so that whoever watches the process sees no end.
 public enum Restart {
+    /// In the environment of a program that was started anew in place: its process's number, which it had before.
+    private static let mark = "SLUICE_STARTED_ANEW"
+
+    /// Whether this program was started anew in place, in this very process; true once, since what it starts itself is
+    /// another program.
+    public static func hasJustHappened() -> Bool {
+        guard let number = getenv(mark) else { return false }
+        let isOwn = String(cString: number) == "\(getpid())"
+        unsetenv(mark)
+        return isOwn
+    }
+
     /// Comes back only when it fails. No file goes along but the standard ones; signals that are ignored or blocked are
     /// put back first, since exec(2) would hand them on. SIGTERM and SIGINT alone are handed on blocked, so that one that
     /// comes between the old program's handlers and the new one's waits: the new one is to unblock them.
@@ -15,6 +27,7 @@ public enum Restart {
         for number in [SIGTERM, SIGINT] { sigaddset(&waiting, number) }
         pthread_sigmask(SIG_SETMASK, &waiting, nil)
         leaveFilesBehind()
+        setenv(mark, "\(getpid())", 1)
         var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
         defer { for word in words { free(word) } }
         words.append(nil)

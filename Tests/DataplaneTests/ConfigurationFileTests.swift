@@ -163,17 +163,22 @@ extension DataplaneTests {
             let program = [
                 try SluiceProgram.path.get(), "run", "--once", "-f", "\(directory.path)/web.yaml",
             ]
-            for signal in ["SIGTERM", "SIGINT"] {
-                let script = """
-                    import os, signal, sys
-                    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.\(signal)})
-                    if sys.argv[1] == "waits": os.kill(os.getpid(), signal.\(signal))
-                    os.execv(sys.argv[2], sys.argv[2:])
-                    """
-                let met = try namespace.start(["python3", "-c", script, "waits"] + program)
-                #expect(met.wait() == 0)
-                #expect(try met.standardError == "")
-                #expect(try tables(in: namespace) == [nil, nil])
+            for (signal, number) in [("SIGTERM", SIGTERM), ("SIGINT", SIGINT)] {
+                for isAnew in [true, false] {
+                    let script = """
+                        import os, signal, sys
+                        signal.signal(signal.\(signal), signal.SIG_DFL)
+                        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.\(signal)})
+                        os.kill(os.getpid(), signal.\(signal))
+                        if \(isAnew ? "True" : "False"): os.environ["SLUICE_STARTED_ANEW"] = str(os.getpid())
+                        os.execv(sys.argv[1], sys.argv[1:])
+                        """
+                    let met = try namespace.start(["python3", "-c", script] + program)
+                    // Whoever else blocked it, the end is none in order.
+                    #expect(met.wait() == (isAnew ? 0 : 128 + number))
+                    #expect(try met.standardError == "")
+                    #expect(try tables(in: namespace) == [nil, nil])
+                }
             }
             let unmet = try namespace.start(
                 ["python3", "-c", "import os, sys\nos.execv(sys.argv[1], sys.argv[1:])"] + program)
