@@ -67,7 +67,8 @@ struct AgentMeasure: ParsableCommand {
         }
         progress.clear()
         let report = AgentReport(machine: .here, cluster, runs, floors: floors, idle: idle)
-        try result.write(report, name: "agent", table: report.table)
+        try result.write(
+            report, name: "agent", table: report.table, charts: [("agent.svg", report.chart.svg)])
     }
 }
 

@@ -19,6 +19,21 @@ struct AgentReport: Codable, MachineReadable {
     /// From an event's last byte to its transaction in force.
     let event: Statistics
     let slowestEvent: Double
+    /// How slow the slow ones are.
+    let tail: [TailPoint]
+
+    /// One event in so many took longer.
+    struct TailPoint: Codable {
+        let oneIn: Int
+        let seconds: Double
+
+        static func all(of events: [Double]) -> [TailPoint] {
+            let sorted = events.sorted()
+            return [2, 5, 10, 20, 50, 100, 200, 500, 1000].filter { $0 <= sorted.count }.map { count in
+                TailPoint(oneIn: count, seconds: sorted[sorted.count - 1 - sorted.count / count])
+            }
+        }
+    }
 
     init(
         machine: Machine, _ cluster: ClusterSize, _ runs: [AgentRun.Figures], floors: [ColdStart],
@@ -38,6 +53,16 @@ struct AgentReport: Codable, MachineReadable {
         let events = runs.flatMap(\.events)
         event = Statistics(events)
         slowestEvent = events.max() ?? 0
+        tail = TailPoint.all(of: events)
+    }
+
+    /// From the median on, how soon an event is in force.
+    var chart: LineChart {
+        LineChart(
+            title:
+                "event's last byte to rules in force, \(services) Services x \(endpointsPerService) endpoints",
+            xTitle: "one event in so many takes longer (logarithmic)", label: { TextTable.time($0) },
+            lines: [.init(name: "sluice run", points: tail.map { (Double($0.oneIn), $0.seconds) })])
     }
 
     /// For people.
