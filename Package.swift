@@ -32,8 +32,9 @@ let package = Package(
         .target(name: "IPAddressing", swiftSettings: strict),
         .target(name: "NFTables", swiftSettings: strict),
         .target(name: "Netlink", dependencies: ["CNetfilter"], swiftSettings: strict),
+        .target(name: "HostFiles", swiftSettings: strict),
         .target(
-            name: "NFTablesKernel", dependencies: ["NFTables", "Netlink", "CNetfilter"],
+            name: "NFTablesKernel", dependencies: ["NFTables", "Netlink", "CNetfilter", "HostFiles"],
             swiftSettings: strict),
         .target(name: "XTables", dependencies: ["Netlink", "IPAddressing"], swiftSettings: strict),
         .target(
@@ -136,7 +137,7 @@ let package = Package(
             name: "NodeInspection",
             dependencies: [
                 "NodeChecks", "Agent", "Ruleset", "ServiceModel", "Conntrack", "HostNetwork", "HostProcess",
-                "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
+                "HostFiles", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
             ], swiftSettings: strict),
         .executableTarget(
             name: "sluice",

@@ -1,5 +1,6 @@
 internal import CNetfilter
 import Glibc
+import HostFiles
 
 /// Whoever is behind a netlink port.
 public enum NetlinkPeer {
@@ -8,68 +9,47 @@ public enum NetlinkPeer {
     ///
     /// - Parameter port: of a NETLINK_NETFILTER socket in the calling thread's network namespace.
     public static func description(ofPort port: UInt32) -> String {
-        guard let inode = inode(ofPort: port), let process = process(holding: inode) else {
+        let inodes = inodes { $0[1] == "\(NETLINK_NETFILTER)" && $0[2] == "\(port)" }
+        guard let inode = inodes.first, let process = process(holding: inode) else {
             return "another program (netlink port \(port))"
         }
         return "\(process.name) (process \(process.id))"
     }
 
+    /// The other processes of this program, by its name, that hold nf_tables sockets in the calling thread's network
+    /// namespace, in words. From a container, those of others can't be seen.
+    public static func othersOfThisProgram() -> [String] {
+        guard let name = HostFiles.text("/proc/self/comm") else { return [] }
+        let sockets = Set(inodes { $0[1] == "\(NETLINK_NETFILTER)" }.map { "socket:[\($0)]" })
+        return HostFiles.entries("/proc").compactMap { Int32($0) }.sorted().filter { id in
+            let folder = "/proc/\(id)/fd"
+            return id != getpid() && HostFiles.text("/proc/\(id)/comm") == name
+                && HostFiles.entries(folder).contains {
+                    HostFiles.destination("\(folder)/\($0)").map(sockets.contains) ?? false
+                }
+        }.map { "\(name.split(separator: "\n").first ?? "?") (process \($0))" }
+    }
+
     /// /proc/net/netlink: `sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode`.
-    private static func inode(ofPort port: UInt32) -> Substring? {
-        guard let text = contents("/proc/thread-self/net/netlink") else { return nil }
-        for line in text.split(separator: "\n") {
+    private static func inodes(where isMeant: ([Substring]) -> Bool) -> [Substring] {
+        (HostFiles.text("/proc/thread-self/net/netlink") ?? "").split(separator: "\n").compactMap { line in
             let columns = line.split(separator: " ")
-            guard columns.count >= 10, columns[1] == "\(NETLINK_NETFILTER)", columns[2] == "\(port)" else {
-                continue
-            }
-            return columns[9]
+            return columns.count >= 10 && isMeant(columns) ? columns[9] : nil
         }
-        return nil
     }
 
     private static func process(holding inode: Substring) -> (id: Int32, name: String)? {
         let wanted = "socket:[\(inode)]"
-        for id in entries("/proc").compactMap({ Int32($0) }) {
+        for id in HostFiles.entries("/proc").compactMap({ Int32($0) }) {
             let folder = "/proc/\(id)/fd"
-            guard entries(folder).contains(where: { link("\(folder)/\($0)") == wanted }) else { continue }
-            let name = contents("/proc/\(id)/comm")?.split(separator: "\n").first.map(String.init)
+            guard
+                HostFiles.entries(folder).contains(where: {
+                    HostFiles.destination("\(folder)/\($0)") == wanted
+                })
+            else { continue }
+            let name = HostFiles.text("/proc/\(id)/comm")?.split(separator: "\n").first.map(String.init)
             return (id, name ?? "?")
         }
         return nil
-    }
-
-    private static func entries(_ path: String) -> [String] {
-        guard let folder = opendir(path) else { return [] }
-        defer { closedir(folder) }
-        var names: [String] = []
-        while let entry = readdir(folder) {
-            names.append(
-                withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                    String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-                })
-        }
-        return names
-    }
-
-    private static func link(_ path: String) -> String? {
-        var buffer = [CChar](repeating: 0, count: 128)
-        let count = readlink(path, &buffer, buffer.count)
-        return count > 0
-            ? String(decoding: buffer.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self) : nil
-    }
-
-    private static func contents(_ path: String) -> String? {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return nil }
-        defer { close(file) }
-        var result: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 1 << 14)
-        while true {
-            let count = read(file, &buffer, buffer.count)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { break }
-            result += buffer.prefix(count)
-        }
-        return String(decoding: result, as: UTF8.self)
     }
 }

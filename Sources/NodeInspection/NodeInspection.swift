@@ -1,6 +1,7 @@
 import Agent
 import Conntrack
 import Glibc
+import HostFiles
 import HostNetwork
 import IPAddressing
 import NFTablesKernel
