@@ -229,13 +229,13 @@ public final class NodeAgent<Kernel: RuleKernel> {
             describe()
             if !isServing {
                 isServing = true
+                serving()
+                predecessor?.retire(writer)
                 logger.info(
                     "serving",
                     metadata: [
                         "services": "\(planner.serviceCount)", "endpoints": "\(planner.endpointCount)",
                     ])
-                serving()
-                predecessor?.retire(writer)
             }
             inbox.metrics.undid(report.undone)
             return report.messages > 0 || report.compared
@@ -287,7 +287,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
         let report = try writer.write(environment: planned.environment)
         if let all = checks.inForce() { checksChanged(all) }
         // Where rules were gone, flows went past them.
-        let wasRepaired = (report.compared && report.operations > 0) || report.undone > 0
+        let wasRepaired = report.corrections > 0 || report.undone > 0
         if isFlowChangeUntold || wasRepaired {
             inForce(flows.cleanup)
             isFlowChangeUntold = false
@@ -300,14 +300,6 @@ public final class NodeAgent<Kernel: RuleKernel> {
         if let error = report.repairedAfter {
             logger.warning(
                 "a transaction failed; the tables were read and put right", metadata: ["error": "\(error)"])
-        }
-        if let error = report.uncheckedAfter {
-            logger.info("the tables could not be compared; later again", metadata: ["error": "\(error)"])
-        }
-        if report.replacedUnread {
-            logger.warning(
-                "others commit to nftables so often that the tables could not be read: they were made anew as a whole"
-            )
         }
         guard report.messages > 0 || report.compared else { return report }
         // Commits that follow a change are everyday; the first, and those that compare, tell where things stand.

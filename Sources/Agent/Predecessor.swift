@@ -44,7 +44,7 @@ extension RulesetWriter {
 
     /// Whether the kernel's tables are what they shall be; all of them are read for that.
     package func isInForce() throws(KernelError) -> Bool {
-        compiler.repair(try readTables()).operations.isEmpty
+        try glance().operations.isEmpty
     }
 
     /// How often affinity is taken over anew when packets write to the maps at the same moment.

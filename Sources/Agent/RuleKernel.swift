@@ -1,6 +1,7 @@
 import Glibc
 public import NFTables
 public import NFTablesKernel
+import Ruleset
 
 /// What the loop asks of nf_tables: the kernel's own, or one in a test that refuses on purpose.
 public protocol RuleKernel {
@@ -8,6 +9,8 @@ public protocol RuleKernel {
     func commit(_ operations: [Operation]) throws(KernelError) -> CommitSummary
     /// See `Connection.table`.
     func table(_ id: TableID) throws(KernelError) -> Table?
+    /// See `Connection.glance`.
+    func glance(at id: TableID) throws(KernelError) -> Table?
     /// See `Connection.elements`.
     func elements(of set: String, in table: TableID) throws(KernelError) -> [Element]
     /// See `Connection.table(_:only:)`.
@@ -22,6 +25,8 @@ public protocol RuleKernel {
     var portID: UInt32 { get }
     /// The port that a table belongs to; nil for nobody's, or where there is none.
     func owner(of table: TableID) throws(KernelError) -> UInt32?
+    /// In words, another program of the same name that writes tables here; nil where none is seen.
+    func rival() -> String?
     /// In words, who is behind the port that a table belongs to.
     func owner(behind port: UInt32) -> String
 }
@@ -35,6 +40,7 @@ public protocol RulesetWatch: AnyObject {
 extension RulesetMonitor: RulesetWatch {}
 
 extension RuleKernel {
+    public func glance(at id: TableID) throws(KernelError) -> Table? { try table(id) }
     public func table(_ id: TableID, only scope: TableScope) throws(KernelError) -> Table? {
         try table(id)?.limited(to: scope)
     }
@@ -43,11 +49,18 @@ extension RuleKernel {
     public var portID: UInt32 { 0 }
     public func owner(of table: TableID) throws(KernelError) -> UInt32? { nil }
     public func owner(behind port: UInt32) -> String { "netlink port \(port)" }
+    public func rival() -> String? { nil }
 
     /// Throws where a table belongs to another program that runs.
     func checkOwner(of table: TableID) throws(KernelError) {
         guard let owner = try owner(of: table), owner != portID else { return }
         throw .owned(object: "table \(table)", by: self.owner(behind: owner))
+    }
+
+    /// Throws where another program is seen that makes the same tables, which nobody owns: two would undo each other's work.
+    func checkRival() throws(KernelError) {
+        guard let rival = rival(), let table = ObjectNames.tables.first else { return }
+        throw .owned(object: "table \(table)", by: rival)
     }
 }
 
@@ -59,6 +72,7 @@ extension Connection: RuleKernel {
         try self.table(table, only: TableScope())?.owner
     }
     public func owner(behind port: UInt32) -> String { NetlinkPeer.description(ofPort: port) }
+    public func rival() -> String? { NetlinkPeer.othersOfThisProgram().first }
 }
 
 /// The release of a kernel (`uname -r`), as far as it says what the kernel can do.

@@ -25,10 +25,8 @@ public struct WriteReport: Sendable, Equatable {
     public var takenOver = 0
     /// Operations that undid what others had done.
     public var undone = 0
-    /// The tables were to be compared and couldn't be read; what was written is in force all the same.
-    public var uncheckedAfter: KernelError?
-    /// The tables could not be read for others who change theirs without end, and were made anew as a whole.
-    public var replacedUnread = false
+    /// Operations that a comparison with the kernel's tables asked for.
+    public var corrections = 0
 }
 
 /// Brings the kernel to what plans of Services ask for: the one writer of Sluice's tables.
@@ -42,12 +40,10 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     private var isInDoubt = true
     /// Parts that others have changed, beside which all is as it should be.
     private var doubtfulParts: [TableID: TableScope] = [:]
-    /// All is to be compared once what is new is in force: nothing speaks against what the kernel is thought to hold.
+    /// All is to be looked at once what is new is in force: nothing speaks against what the kernel is thought to hold.
     private var isCheckDue = false
     /// How often in a row the kernel has refused what a comparison found.
     private var refusedRepairs = 0
-    /// How often in a row tables that must be known changed under the reader until it gave up.
-    private var unstableReads = 0
     /// Called before a transaction so large that the kernel had better not tell anybody of each of its elements.
     var beforeLarge: (() -> Void)?
     private var isFirst = true
@@ -66,9 +62,6 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     /// Elements of a transaction that is large.
     private static var largeCount: Int { 4096 }
 
-    /// From so many such reads on, tables are made anew unread.
-    private static var unstableReadsBorne: Int { 3 }
-
     /// How often affinity maps are looked at after a commit that changes what they may hold.
     private static var affinityRounds: Int { 3 }
 
@@ -84,7 +77,7 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     /// What the kernel holds is to be read and compared at the next `write`.
     public func doubt() { isInDoubt = true }
 
-    /// What the kernel holds is to be read and compared behind the next `write`: where that can't be done, all goes on.
+    /// What the kernel holds is to be looked at behind the next `write`, and compared where it isn't as it should be.
     public func check() { isCheckDue = true }
 
     /// Some of it is.
@@ -124,12 +117,12 @@ public final class RulesetWriter<Kernel: RuleKernel> {
         var report = WriteReport()
         repairParts(&report)
         // The slots that pools have in the kernel must be known before any are given out.
-        var actual: [AddressFamily: Table]?
+        var actual: Reading?
         if isFirst {
-            countAnew()
-            actual = try readStandingTables()
-            report.replacedUnread = actual == nil
-            compiler.adopt(actual ?? [:])
+            if !ownsTables { try kernel.checkRival() }
+            let first = try readStanding()
+            compiler.adopt(first.tables)
+            actual = first
         }
         if isInDoubt {
             untold.append(compiler.updateBeforeRepair(takePending()))
@@ -142,90 +135,70 @@ public final class RulesetWriter<Kernel: RuleKernel> {
             delta.affinity += environmentDelta.affinity
             do throws(KernelError) {
                 try commit(delta, &report)
+                guard isCheckDue, try !glance().isEmpty else { return told(report, compared: isCheckDue) }
             } catch {
-                isInDoubt = true
                 report.repairedAfter = error
             }
-            guard isInDoubt else {
-                try checkIfDue(&report)
-                return told(report)
-            }
+            isInDoubt = true
         }
         if isFirst {
             compiler.endAdoption()
             isFirst = false
         }
-        report.compared = true
-        if actual == nil, !report.replacedUnread {
-            countAnew()
-            actual = try readStandingTables()
-            report.replacedUnread = actual == nil
+        let standing = if let actual { actual } else { try readStanding() }
+        try commit(repair(of: standing.tables), ofComparison: standing.tables, &report)
+        if !standing.isOfOneMoment, try !glance().operations.isEmpty {
+            // Next time there may be less of a crowd; and then what others did meanwhile goes as well.
+            refusedRepairs += 1
+            throw .unstable(object: "the tables, after they were put right", attempts: 1)
         }
-        let tables = if let actual { actual } else { try readWhatClientsKeep() }
-        try commit(repair(of: tables, isUnread: report.replacedUnread), ofComparison: tables, &report)
-        (isInDoubt, isCheckDue, unstableReads) = (false, false, 0)
-        return told(report)
+        (isInDoubt, refusedRepairs) = (false, 0)
+        return told(report, compared: true)
     }
 
-    /// Compares what nobody has doubted. Others who commit without end, to tables of their own, can keep a large table
-    /// from ever being read whole: that holds nothing up.
-    private func checkIfDue(_ report: inout WriteReport) throws(KernelError) {
-        guard isCheckDue else { return }
-        isCheckDue = false
+    /// Tables that were read.
+    private struct Reading {
+        var tables: [AddressFamily: Table] = [:]
+        /// False where others committed all the while, so that the kernel vouches for nothing.
+        var isOfOneMoment = true
+    }
+
+    /// The tables as they stand.
+    private func readStanding() throws(KernelError) -> Reading {
         countAnew()
-        let tables: [AddressFamily: Table]
-        do throws(KernelError) {
-            tables = try readTables()
-        } catch {
-            baseGeneration = nil
-            report.uncheckedAfter = error
-            return
+        var reading = Reading()
+        // First, since reading may take long.
+        for id in ObjectNames.tables { try kernel.checkOwner(of: id) }
+        for family in AddressFamily.allCases {
+            let id = ObjectNames.tableID(family)
+            do throws(KernelError) {
+                reading.tables[family] = try kernel.table(id)
+            } catch {
+                guard case .unstable = error else { throw error }
+                reading.tables[family] = try kernel.glance(at: id)
+                reading.isOfOneMoment = false
+            }
         }
-        report.compared = true
-        do throws(KernelError) {
-            try commit(repair(of: tables), ofComparison: tables, &report)
-        } catch {
-            isInDoubt = true
-            throw error
-        }
+        return reading
     }
 
-    /// The tables as they stand, where they must be known; nil where others have kept them from being read so often that
-    /// they are to be made anew, whatever is in them.
-    private func readStandingTables() throws(KernelError) -> [AddressFamily: Table]? {
-        do throws(KernelError) {
-            let tables = try readTables()
-            unstableReads = 0
-            return tables
-        } catch {
-            guard case .unstable = error else { throw error }
-            unstableReads += 1
-            guard unstableReads >= Self.unstableReadsBorne else { throw error }
-            return nil
-        }
-    }
-
-    /// Of the tables as they stand, what clients keep, as far as that can be read.
-    private func readWhatClientsKeep() throws(KernelError) -> [AddressFamily: Table] {
-        var result: [AddressFamily: Table] = [:]
+    /// What one look at the tables finds to be put right. Others who commit meanwhile, to tables of their own, don't keep
+    /// it from finding nothing; what it finds may be their doing.
+    func glance() throws(KernelError) -> RulesetDelta {
+        countAnew()
+        var tables: [AddressFamily: Table] = [:]
         for family in AddressFamily.allCases {
             let id = ObjectNames.tableID(family)
             try kernel.checkOwner(of: id)
-            let maps = Set(compiler.table(family).sets.keys.filter(ObjectNames.isAffinity))
-            do throws(KernelError) {
-                result[family] = try kernel.table(id, only: TableScope(sets: maps))
-            } catch {
-                guard case .unstable = error else { throw error }
-                result[family] = try kernel.table(id, only: TableScope())
-            }
+            tables[family] = try kernel.glance(at: id)
         }
-        return result
+        return compiler.repair(tables)
     }
 
     /// What a comparison found. Where the kernel refuses it again and again, there is something in the tables that Sluice
     /// knows no way around: then they are replaced as a whole, and, if need be, without what clients keep.
-    private func repair(of tables: [AddressFamily: Table], isUnread: Bool = false) -> RulesetDelta {
-        var repair = compiler.repair(tables, isReplacing: isUnread || refusedRepairs >= 2)
+    private func repair(of tables: [AddressFamily: Table]) -> RulesetDelta {
+        var repair = compiler.repair(tables, isReplacing: refusedRepairs >= 2)
         if refusedRepairs >= 4 { repair.affinity = [] }
         repair.operations += clientsOfPredecessor(tables)
         return repair
@@ -241,7 +214,7 @@ public final class RulesetWriter<Kernel: RuleKernel> {
             if case .refused = error, ![EPERM, ENOMEM, ENOBUFS].contains(error.errno) { refusedRepairs += 1 }
             throw error
         }
-        refusedRepairs = 0
+        report.corrections = repair.operations.count
         report.takenOver = repair.operations.count { operation in
             guard case .addTable(let id, _, _) = operation else { return false }
             return tables.values.contains { $0.id == id }
@@ -284,9 +257,13 @@ public final class RulesetWriter<Kernel: RuleKernel> {
         return pending.map { (name: $0.key, plan: $0.value) }
     }
 
-    private func told(_ report: WriteReport) -> WriteReport {
-        defer { untold = CompilerProblems() }
+    private func told(_ report: WriteReport, compared: Bool) -> WriteReport {
+        defer {
+            untold = CompilerProblems()
+            isCheckDue = false
+        }
         var report = report
+        report.compared = compared
         report.problems = untold.new
         report.pastProblems = untold.past
         return report
@@ -297,16 +274,6 @@ public final class RulesetWriter<Kernel: RuleKernel> {
 
     /// What the table of a family shall hold once everything that was handed over is in force.
     package func wantedTable(_ family: AddressFamily) -> Table { compiler.table(family) }
-
-    func readTables() throws(KernelError) -> [AddressFamily: Table] {
-        var result: [AddressFamily: Table] = [:]
-        // First, since reading may take long.
-        for id in ObjectNames.tables { try kernel.checkOwner(of: id) }
-        for family in AddressFamily.allCases {
-            if let table = try kernel.table(ObjectNames.tableID(family)) { result[family] = table }
-        }
-        return result
-    }
 
     private func commit(_ delta: RulesetDelta, _ report: inout WriteReport) throws(KernelError) {
         var operations = delta.operations

@@ -5,7 +5,7 @@ import Netlink
 
 extension Connection {
     /// How often a dump starts again when others change the ruleset while it runs.
-    private static let dumpAttempts = 10
+    private static let dumpAttempts = 5
 
     /// The ruleset's generation: it changes with every transaction of anybody in this namespace.
     public func generation() throws(KernelError) -> UInt32 {
@@ -36,8 +36,15 @@ extension Connection {
     ///
     /// What is read belongs to one moment: when somebody commits meanwhile, it is read again.
     ///
-    /// - Throws: `KernelError.unstable` when that happened ten times in a row.
+    /// - Throws: `KernelError.unstable` when that happened five times in a row.
     public func table(_ id: TableID) throws(KernelError) -> Table? { try read(id, only: nil) }
+
+    /// A table as one reading finds it; nil when there is no such table.
+    ///
+    /// To the kernel a reading belongs to one moment only when nobody commits meanwhile, to whatever table. While others
+    /// change their own, this one's content is read as it is all the same, but for chains and sets at whose numbers the
+    /// reading went on (`nf_tables_dump_chains` counts those of all tables).
+    public func glance(at id: TableID) throws(KernelError) -> Table? { try readOnce(id, only: nil)?.table }
 
     /// Reads a part of a table as `table` reads all of it: what of the scope isn't there is not in the result.
     public func table(_ id: TableID, only scope: TableScope) throws(KernelError) -> Table? {
@@ -52,43 +59,50 @@ extension Connection {
 
     private func read(_ id: TableID, only scope: TableScope?) throws(KernelError) -> Table? {
         for _ in 0..<Self.dumpAttempts {
-            let before = try generation()
-            guard var table = try readTable(id) else { return nil }
-            var isConsistent = true
-            if let scope {
-                for name in scope.sets { try readSet(name, into: &table) }
-                for name in scope.chains { try readChain(name, into: &table) }
-                for name in table.chains.keys {
-                    isConsistent = try readRules(of: name, into: &table) && isConsistent
-                }
-            } else {
-                isConsistent = try readSets(into: &table)
-                isConsistent = try readChains(into: &table) && isConsistent
-                isConsistent = try readRules(of: nil, into: &table) && isConsistent
-                isConsistent = try readOthers(into: &table) && isConsistent
-            }
-            for set in table.sets.values.sorted(by: { $0.name < $1.name }) {
-                // A set may be gone by now; then the generation says so too.
-                do throws(KernelError) {
-                    var isOdd = false
-                    let (elements, whole) = try readElements(of: set.name, in: id, isOdd: &isOdd)
-                    if isOdd { table.others.append("element * of \(set.name)") }
-                    table.elements[set.name] = elements
-                    isConsistent = isConsistent && whole
-                } catch {
-                    guard case .read(_, ENOENT) = error else { throw error }
-                    isConsistent = false
-                }
-            }
-            let after = try generation()
-            if isConsistent, after == before { return table }
+            guard let (table, isOfOneMoment) = try readOnce(id, only: scope) else { return nil }
+            if isOfOneMoment { return table }
         }
         throw .unstable(object: "table \(id)", attempts: Self.dumpAttempts)
     }
 
+    private func readOnce(
+        _ id: TableID, only scope: TableScope?
+    ) throws(KernelError) -> (table: Table, isOfOneMoment: Bool)? {
+        let before = try generation()
+        guard var table = try readTable(id) else { return nil }
+        var isConsistent = true
+        if let scope {
+            for name in scope.sets { try readSet(name, into: &table) }
+            for name in scope.chains { try readChain(name, into: &table) }
+            for name in table.chains.keys {
+                isConsistent = try readRules(of: name, into: &table) && isConsistent
+            }
+        } else {
+            isConsistent = try readSets(into: &table)
+            isConsistent = try readChains(into: &table) && isConsistent
+            isConsistent = try readRules(of: nil, into: &table) && isConsistent
+            isConsistent = try readOthers(into: &table) && isConsistent
+        }
+        for set in table.sets.values.sorted(by: { $0.name < $1.name }) {
+            // A set may be gone by now; then the generation says so too.
+            do throws(KernelError) {
+                var isOdd = false
+                let (elements, whole) = try readElements(of: set.name, in: id, isOdd: &isOdd)
+                if isOdd { table.others.append("element * of \(set.name)") }
+                table.elements[set.name] = elements
+                isConsistent = isConsistent && whole
+            } catch {
+                guard case .read(_, ENOENT) = error else { throw error }
+                isConsistent = false
+            }
+        }
+        let after = try generation()
+        return (table, isConsistent && after == before)
+    }
+
     /// Reads the elements of one set into which packets write.
     ///
-    /// Where somebody commits meanwhile, to whatever table, it is read again, ten times; then the last read counts.
+    /// Where somebody commits meanwhile, to whatever table, it is read again, five times; then the last read counts.
     /// Packets come in without any transaction, so that such a set never is more than nearly what was read.
     ///
     /// - Throws: `KernelError.read` with ENOENT when the table or set isn't there.

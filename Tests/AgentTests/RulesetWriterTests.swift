@@ -121,12 +121,12 @@ struct RulesetWriterTests {
 
     @Test("a first look that fails loses no plan")
     func unreadableAtFirst() throws {
-        let unstable = KernelError.unstable(object: "table ip sluice", attempts: 10)
-        kernel.failReads([unstable, unstable])
+        let failure = KernelError.read(object: "table ip sluice", errno: ENOMEM)
+        kernel.failReads([failure, failure])
         bench.apply(service("web", "10.96.0.1"), endpoints("web", "10.244.0.1", "10.244.0.2"))
-        #expect(throws: unstable) { try bench.write() }
+        #expect(throws: failure) { try bench.write() }
         bench.apply(service("more", "10.96.0.2"))
-        #expect(throws: unstable) { try bench.write() }
+        #expect(throws: failure) { try bench.write() }
         #expect(kernel.attempts == 0)
         try bench.write()
         expectInForce()
@@ -136,7 +136,7 @@ struct RulesetWriterTests {
 
     @Test("a plan that is taken back while the first look fails is not put in force")
     func takenBack() throws {
-        kernel.failReads([.unstable(object: "table ip sluice", attempts: 10)])
+        kernel.failReads([.read(object: "table ip sluice", errno: ENOMEM)])
         bench.apply(service("web", "10.96.0.1"))
         #expect(throws: KernelError.self) { try bench.write() }
         bench.remove(.service(name("web")))

@@ -51,6 +51,19 @@ extension DataplaneTests {
             }
         }
 
+        /// A client that connects to `web` over both families again and again, until one connection isn't served.
+        private func knocking(_ cluster: TestCluster) -> BackgroundLoop {
+            let client = cluster[pod: "client"].namespace
+            return BackgroundLoop {
+                for family in AddressFamily.allCases {
+                    let attempt = try client.connect(
+                        to: AddressPort(VirtualAddress.number(1, family), 80),
+                        timeout: ProxiedCluster.patience)
+                    guard ["a", "b"].contains(attempt.server ?? "") else { throw Unserved(attempt: attempt) }
+                }
+            }
+        }
+
         private func nft(_ cluster: TestCluster, _ command: String) throws {
             try cluster.node.namespace.command("nft", command)
         }
@@ -167,20 +180,11 @@ extension DataplaneTests {
 
                 let sticky = AddressFamily.allCases.map { AddressPort(VirtualAddress.number(2, $0), 80) }
                 let open = try sticky.map { try client.open(to: $0) }
-                let loop = BackgroundLoop {
-                    for family in AddressFamily.allCases {
-                        let attempt = try client.connect(
-                            to: AddressPort(VirtualAddress.number(1, family), 80),
-                            timeout: ProxiedCluster.patience)
-                        guard ["a", "b"].contains(attempt.server ?? "") else {
-                            throw Unserved(attempt: attempt)
-                        }
-                    }
-                }
-                try loop.waitForRounds(5)
+                let clients = knocking(cluster)
+                try clients.waitForRounds(5)
                 let upgraded = try RunningProgram(on: cluster, program.directory)
-                try loop.waitForRounds(5)
-                try loop.stop()
+                try clients.waitForRounds(5)
+                try clients.stop()
                 #expect(try state(cluster) == wanted)
                 #expect(try tables(cluster).allSatisfy { $0.flags == .owned && $0.others.isEmpty })
                 for (address, connection) in zip(sticky, open) {
@@ -208,28 +212,30 @@ extension DataplaneTests {
                 let sticky = try AddressFamily.allCases.map {
                     try client.open(to: AddressPort(VirtualAddress.number(2, $0), 80))
                 }
-                let knocking = BackgroundLoop {
-                    for family in AddressFamily.allCases {
-                        let attempt = try client.connect(
-                            to: AddressPort(VirtualAddress.number(1, family), 80),
-                            timeout: ProxiedCluster.patience)
-                        guard ["a", "b"].contains(attempt.server ?? "") else {
-                            throw Unserved(attempt: attempt)
-                        }
-                    }
+                /// What a pod hears at the node's own health port.
+                func health() throws -> String {
+                    try client.command(
+                        "sh", "-c",
+                        "curl -s --noproxy '*' --max-time 10 -o /dev/null -w '%{http_code}' http://\(cluster.node.address(.ipv4)):10256/healthz || true"
+                    )
                 }
-                try knocking.waitForRounds(3)
+                #expect(try health() == "200")
+                let clients = knocking(cluster)
+                try clients.waitForRounds(3)
                 let firewall = try Firewalld(in: cluster.node.namespace, root: root)
                 let rules = try cluster.node.namespace.command("nft", "list", "table", "inet", "firewalld")
                 #expect(rules.contains("reject with icmpx admin-prohibited"))
+                #expect(try health() == "000")
+                #expect(try firewall.command("--add-port=10256/tcp").contains("success"))
+                #expect(try health() == "200")
                 for _ in 0..<3 {
                     #expect(try firewall.command("--reload").contains("success"))
-                    try knocking.waitForRounds(3)
+                    try clients.waitForRounds(3)
                     #expect(try state(cluster) == before)
                 }
                 firewall.stop()
-                try knocking.waitForRounds(3)
-                try knocking.stop()
+                try clients.waitForRounds(3)
+                try clients.stop()
                 #expect(sticky.allSatisfy { $0.isAlive(timeout: ProxiedCluster.patience) })
                 let own = Set(ObjectNames.tables)
                 let connection = try cluster.node.namespace.run { try Connection() }
@@ -285,16 +291,31 @@ extension DataplaneTests {
             }
         }
 
-        @Test("not owned: `cleanup` beside a running program says that the tables are back")
-        func cleanup() throws {
+        @Test("not owned: a second program and `cleanup` say who runs, and change nothing")
+        func rival() throws {
             try withCluster { cluster in
                 let node = cluster.node.namespace
                 let program = try RunningProgram(
                     on: cluster, Self.files(cluster), options: ["--no-own-tables"])
                 let before = try state(cluster)
+                let who = "belongs to sluice (process \(program.process.processID)), which runs"
                 let early = try SluiceProgram.run("cleanup", in: node)
                 #expect(early.status == 1)
-                #expect(early.errors.contains("are back: a Sluice runs on this node"), "\(early.errors)")
+                #expect(early.errors.contains(who), "\(early.errors)")
+                let other = try SluiceProgram.run(
+                    "run", "--once", "-f", program.directory.path, "--hostname-override", "node",
+                    "--no-own-tables", in: node)
+                #expect(other.status == 1)
+                #expect(other.errors.contains(who), "\(other.errors)")
+                #expect(try state(cluster) == before)
+                #expect(try !program.process.standardError.contains("somebody else changed the tables"))
+                // One that can't see it, as from another container, is told by what happens.
+                let hidden = try node.start([
+                    "unshare", "--pid", "--fork", "--mount", "--mount-proc", try SluiceProgram.path.get(),
+                    "cleanup",
+                ])
+                #expect(hidden.wait() == 1)
+                #expect(try hidden.standardError.contains("are back: a Sluice runs here"))
                 #expect(try eventually { try state(cluster) == before })
                 #expect(program.terminate() == 0)
                 let late = try SluiceProgram.run("cleanup", in: node)
@@ -387,19 +408,11 @@ extension DataplaneTests {
                         usleep(200)
                     }
                 }
-                let knocking = BackgroundLoop {
-                    let attempt = try client.connect(
-                        to: AddressPort(VirtualAddress.number(1, .ipv4), 80), timeout: ProxiedCluster.patience
-                    )
-                    guard ["a", "b"].contains(attempt.server ?? "") else { throw Unserved(attempt: attempt) }
-                }
+                let clients = knocking(cluster)
                 usleep(200_000)
                 try #require(!writing.hasFailed)
                 let program = try RunningProgram(
                     on: cluster, first.directory, options: ["--no-own-tables"])
-                // Both are right; which it is depends on how fast the machine is.
-                let isUnread = try program.process.standardError.contains("they were made anew as a whole")
-                print("started beside a crowd: \(isUnread ? "made anew unread" : "read whole")")
                 try program.directory.write(
                     ManifestText.service("more", at: VirtualAddress.pair(3)) + "---\n"
                         + ManifestText.slices(of: "more", [cluster[pod: "a"]]), to: "more.yaml")
@@ -410,7 +423,7 @@ extension DataplaneTests {
                 try program.directory.remove("more.yaml")
                 #expect(try eventually { try !servers(cluster, 3, times: 1).contains("a") })
                 try writing.stop()
-                try knocking.stop()
+                try clients.stop()
                 #expect(program.terminate() == 0)
                 let last = try SluiceProgram.run(
                     "run", "--once", "-f", program.directory.path, "--hostname-override", "node",
