@@ -144,7 +144,7 @@ let package = Package(
             dependencies: [
                 "NodeChecks", "NodeInspection",
                 "Agent", "ProxyConfiguration", "KubeProxyFlags", "FileWatching", "HostNetwork", "HostProcess",
-                "KubernetesClient", "KubernetesWire", "Manifests", "HealthChecks", "Conntrack",
+                "HostFiles", "KubernetesClient", "KubernetesWire", "Manifests", "HealthChecks", "Conntrack",
                 "KubeProxyLeftovers", "PrometheusMetrics",
                 "StatusServers", "Ruleset", "NFTables", "NFTablesKernel", "KubernetesAPI", "IPAddressing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

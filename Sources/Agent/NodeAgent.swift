@@ -54,6 +54,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
         checksChanged: @escaping @Sendable ([ObjectName: HealthCheckServers.Check]) -> Void = { _ in },
         serving: @escaping @Sendable () -> Void = {},
         predecessor: Predecessor<Kernel>? = nil,
+        claim: @escaping @Sendable () throws(KernelError) -> Void = {},
         found: @escaping @Sendable (ObjectProblem) -> Void = { _ in },
         watch:
             @escaping (@escaping @Sendable (ForeignChange) -> Void) throws(KernelError) -> (any RulesetWatch)? =
@@ -70,6 +71,7 @@ public final class NodeAgent<Kernel: RuleKernel> {
         pacing = CommitPacing(minimumPause: settings.minSyncPeriod)
         planner = Planner(settings: settings)
         writer = RulesetWriter(settings: settings, kernel: kernel)
+        writer.claim = claim
         writer.clientsLed = predecessor?.clients
         self.inbox = inbox
         latency = ProgrammingLatency(start: Moment.now.wall)

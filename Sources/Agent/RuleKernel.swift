@@ -1,7 +1,6 @@
 import Glibc
 public import NFTables
 public import NFTablesKernel
-import Ruleset
 
 /// What the loop asks of nf_tables: the kernel's own, or one in a test that refuses on purpose.
 public protocol RuleKernel {
@@ -25,8 +24,6 @@ public protocol RuleKernel {
     var portID: UInt32 { get }
     /// The port that a table belongs to; nil for nobody's, or where there is none.
     func owner(of table: TableID) throws(KernelError) -> UInt32?
-    /// In words, another program of the same name that writes tables here; nil where none is seen.
-    func rival() -> String?
     /// In words, who is behind the port that a table belongs to.
     func owner(behind port: UInt32) -> String
 }
@@ -49,18 +46,11 @@ extension RuleKernel {
     public var portID: UInt32 { 0 }
     public func owner(of table: TableID) throws(KernelError) -> UInt32? { nil }
     public func owner(behind port: UInt32) -> String { "netlink port \(port)" }
-    public func rival() -> String? { nil }
 
     /// Throws where a table belongs to another program that runs.
     func checkOwner(of table: TableID) throws(KernelError) {
         guard let owner = try owner(of: table), owner != portID else { return }
         throw .owned(object: "table \(table)", by: self.owner(behind: owner))
-    }
-
-    /// Throws where another program is seen that makes the same tables, which nobody owns: two would undo each other's work.
-    func checkRival() throws(KernelError) {
-        guard let rival = rival(), let table = ObjectNames.tables.first else { return }
-        throw .owned(object: "table \(table)", by: rival)
     }
 }
 
@@ -72,7 +62,6 @@ extension Connection: RuleKernel {
         try self.table(table, only: TableScope())?.owner
     }
     public func owner(behind port: UInt32) -> String { NetlinkPeer.description(ofPort: port) }
-    public func rival() -> String? { NetlinkPeer.othersOfThisProgram().first }
 }
 
 /// The release of a kernel (`uname -r`), as far as it says what the kernel can do.

@@ -44,6 +44,10 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     private var isCheckDue = false
     /// How often in a row the kernel has refused what a comparison found.
     private var refusedRepairs = 0
+    /// How often in a row tables that could only be read in a crowd weren't as they should be once they were put right.
+    private var tornReadings = 0
+    /// Called before anything is written; throws while another program has the tables.
+    var claim: () throws(KernelError) -> Void = {}
     /// Called before a transaction so large that the kernel had better not tell anybody of each of its elements.
     var beforeLarge: (() -> Void)?
     private var isFirst = true
@@ -58,6 +62,8 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     private var pending: [ObjectName: ServicePlan?] = [:]
     /// What writes that failed found: a plan is compiled once, whatever becomes of its commit.
     private var untold = CompilerProblems()
+    /// Operations of commits behind which a write failed.
+    private var (untoldCorrections, untoldUndone) = (0, 0)
 
     /// Elements of a transaction that is large.
     private static var largeCount: Int { 4096 }
@@ -119,7 +125,7 @@ public final class RulesetWriter<Kernel: RuleKernel> {
         // The slots that pools have in the kernel must be known before any are given out.
         var actual: Reading?
         if isFirst {
-            if !ownsTables { try kernel.checkRival() }
+            try claim()
             let first = try readStanding()
             compiler.adopt(first.tables)
             actual = first
@@ -135,24 +141,29 @@ public final class RulesetWriter<Kernel: RuleKernel> {
             delta.affinity += environmentDelta.affinity
             do throws(KernelError) {
                 try commit(delta, &report)
-                guard isCheckDue, try !glance().isEmpty else { return told(report, compared: isCheckDue) }
+                isInDoubt = isCheckDue && (try? glance())?.isEmpty != true
             } catch {
                 report.repairedAfter = error
+                isInDoubt = true
             }
-            isInDoubt = true
+            guard isInDoubt else { return told(report, compared: isCheckDue) }
         }
         if isFirst {
             compiler.endAdoption()
             isFirst = false
         }
         let standing = if let actual { actual } else { try readStanding() }
+        let isReplacing = isReplacing
         try commit(repair(of: standing.tables), ofComparison: standing.tables, &report)
-        if !standing.isOfOneMoment, try !glance().operations.isEmpty {
-            // Next time there may be less of a crowd; and then what others did meanwhile goes as well.
-            refusedRepairs += 1
+        refusedRepairs = 0
+        let isRight = standing.isOfOneMoment ? true : try glance().operations.isEmpty
+        // What was replaced as a whole is right, whatever a look in a crowd finds.
+        guard isRight || isReplacing else {
+            tornReadings += 1
             throw .unstable(object: "the tables, after they were put right", attempts: 1)
         }
-        (isInDoubt, refusedRepairs) = (false, 0)
+        if !isRight { baseGeneration = nil }
+        (isInDoubt, tornReadings) = (false, 0)
         return told(report, compared: true)
     }
 
@@ -195,10 +206,13 @@ public final class RulesetWriter<Kernel: RuleKernel> {
         return compiler.repair(tables)
     }
 
+    /// Whether tables that stand are to be replaced as a whole: putting them right didn't do.
+    private var isReplacing: Bool { refusedRepairs >= 2 || tornReadings >= 2 }
+
     /// What a comparison found. Where the kernel refuses it again and again, there is something in the tables that Sluice
     /// knows no way around: then they are replaced as a whole, and, if need be, without what clients keep.
     private func repair(of tables: [AddressFamily: Table]) -> RulesetDelta {
-        var repair = compiler.repair(tables, isReplacing: refusedRepairs >= 2)
+        var repair = compiler.repair(tables, isReplacing: isReplacing)
         if refusedRepairs >= 4 { repair.affinity = [] }
         repair.operations += clientsOfPredecessor(tables)
         return repair
@@ -214,7 +228,7 @@ public final class RulesetWriter<Kernel: RuleKernel> {
             if case .refused = error, ![EPERM, ENOMEM, ENOBUFS].contains(error.errno) { refusedRepairs += 1 }
             throw error
         }
-        report.corrections = repair.operations.count
+        untoldCorrections += repair.operations.count
         report.takenOver = repair.operations.count { operation in
             guard case .addTable(let id, _, _) = operation else { return false }
             return tables.values.contains { $0.id == id }
@@ -244,7 +258,7 @@ public final class RulesetWriter<Kernel: RuleKernel> {
                 return
             }
             try commit(operations, &report)
-            report.undone += operations.count
+            untoldUndone += operations.count
         } catch {
             isInDoubt = true
             report.repairedAfter = error
@@ -260,10 +274,12 @@ public final class RulesetWriter<Kernel: RuleKernel> {
     private func told(_ report: WriteReport, compared: Bool) -> WriteReport {
         defer {
             untold = CompilerProblems()
+            (untoldCorrections, untoldUndone) = (0, 0)
             isCheckDue = false
         }
         var report = report
         report.compared = compared
+        (report.corrections, report.undone) = (untoldCorrections, untoldUndone)
         report.problems = untold.new
         report.pastProblems = untold.past
         return report

@@ -12,6 +12,12 @@ public enum Restart {
         guard let number = getenv(mark) else { return false }
         let isOwn = String(cString: number) == "\(getpid())"
         unsetenv(mark)
+        // The kernel has called the process by the path that was executed.
+        if isOwn, let path = CommandLine.arguments.first, let name = path.split(separator: "/").last {
+            let file = open("/proc/self/comm", O_WRONLY | O_CLOEXEC)
+            _ = write(file, String(name), min(name.utf8.count, 15))
+            close(file)
+        }
         return isOwn
     }
 

@@ -42,8 +42,7 @@ extension Connection {
     /// A table as one reading finds it; nil when there is no such table.
     ///
     /// To the kernel a reading belongs to one moment only when nobody commits meanwhile, to whatever table. While others
-    /// change their own, this one's content is read as it is all the same, but for chains and sets at whose numbers the
-    /// reading went on (`nf_tables_dump_chains` counts those of all tables).
+    /// change their own, this one's content is read as it is all the same.
     public func glance(at id: TableID) throws(KernelError) -> Table? { try readOnce(id, only: nil)?.table }
 
     /// Reads a part of a table as `table` reads all of it: what of the scope isn't there is not in the result.
@@ -214,6 +213,11 @@ extension Connection {
                 + (chain.map { [(NFTA_RULE_CHAIN.rawValue, $0)] } ?? [])
         ) { message in
             if let (chain, rule) = Rule.read(message, in: id) { rules[chain, default: []].append(rule) }
+        }
+        // The kernel counts the chains of all tables as it tells them (`nf_tables_dump_chains`): where others come and go
+        // meanwhile, some of these are passed over.
+        if chain == nil {
+            for name in rules.keys where table.chains[name] == nil { try readChain(name, into: &table) }
         }
         for (chain, list) in rules { table.chains[chain]?.rules = list }
         return isConsistent

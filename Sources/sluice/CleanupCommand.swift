@@ -34,15 +34,12 @@ struct CleanupCommand: ParsableCommand {
     static func cleanUp(_ logger: Logger) throws {
         try reporting(logger) {
             let connection = try Preflight.connect()
-            let (removed, mayComeBack) = try Cleanup.run(connection)
-            guard !removed.isEmpty else { return logger.info("nothing to remove") }
-            let tables = removed.map(\.description).joined(separator: " and ")
-            guard !mayComeBack || !Cleanup.areBack(connection) else {
-                logger.critical(
-                    "tables \(tables) were removed and are back: a Sluice runs here and serves; end it first")
-                throw ExitCode.failure
-            }
-            logger.info("removed tables \(tables)")
+            try RulesetLock.claim()
+            let removed = try Cleanup.run(connection)
+            logger.info(
+                removed.isEmpty
+                    ? "nothing to remove"
+                    : "removed tables \(removed.map(\.description).joined(separator: " and "))")
         }
     }
 

@@ -9,11 +9,12 @@ enum EarlySignals {
     /// To be called before anything that starts a thread.
     static func arm() {
         let isAnew = Restart.hasJustHappened()
-        guard isAnew || getpid() == 1 else { return }
         var waiting = sigset_t()
         sigemptyset(&waiting)
         for number in [SIGTERM, SIGINT] {
             sigaddset(&waiting, number)
+            // Whoever else blocked it: a program that can't be ended is of use to nobody.
+            guard isAnew || getpid() == 1 else { continue }
             var action = sigaction()
             // signal-safety(7). Who was started anew served before: that is an end in order.
             if isAnew {

@@ -26,6 +26,7 @@ extension Run {
         let connection = try Preflight.connect()
         if ownTables {
             do throws(KernelError) {
+                try RulesetLock.claim()
                 try TableOwnership.takeOver(connection)
             } catch {
                 logger.debug("the tables are not taken over yet", metadata: ["error": "\(error)"])
@@ -148,6 +149,7 @@ struct NodeProgram: Sendable {
             settings: configuration.proxy, kernel: connection, inbox: inbox, logger: logger,
             inForce: { [flows] in flows.put($0) }, checksChanged: { [checks] in checks.put($0) },
             serving: { tell(.ready) }, predecessor: takeover.predecessor,
+            claim: { () throws(KernelError) in try RulesetLock.claim() },
             found: { [cluster] in cluster?.report($0, reason: "NotServedAsAsked", action: "Serve") },
             watch: { (changed) throws(KernelError) in
                 try RulesetMonitor(of: ObjectNames.tables, ignoring: port, changed: changed)

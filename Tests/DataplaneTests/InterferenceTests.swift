@@ -64,6 +64,18 @@ extension DataplaneTests {
             }
         }
 
+        /// The first of some programs of which something becomes true.
+        private func eventuallyFirst(
+            _ programs: [ChildProcess], _ isSo: (ChildProcess) throws -> Bool
+        ) throws -> ChildProcess? {
+            var found: ChildProcess?
+            _ = try eventually {
+                found = try programs.first(where: isSo)
+                return found != nil
+            }
+            return found
+        }
+
         private func nft(_ cluster: TestCluster, _ command: String) throws {
             try cluster.node.namespace.command("nft", command)
         }
@@ -309,15 +321,40 @@ extension DataplaneTests {
                 #expect(other.errors.contains(who), "\(other.errors)")
                 #expect(try state(cluster) == before)
                 #expect(try !program.process.standardError.contains("somebody else changed the tables"))
-                // One that can't see it, as from another container, is told by what happens.
+                // From another container nobody sees which process it is.
                 let hidden = try node.start([
                     "unshare", "--pid", "--fork", "--mount", "--mount-proc", try SluiceProgram.path.get(),
                     "cleanup",
                 ])
                 #expect(hidden.wait() == 1)
-                #expect(try hidden.standardError.contains("are back: a Sluice runs here"))
-                #expect(try eventually { try state(cluster) == before })
+                #expect(try hidden.standardError.contains("belongs to a Sluice in another container"))
+                // One that owns its tables is no other.
+                let owner = try SluiceProgram.run(
+                    "run", "--once", "-f", program.directory.path, "--hostname-override", "node", in: node)
+                #expect(owner.status == 1)
+                #expect(owner.errors.contains(who), "\(owner.errors)")
+                #expect(try state(cluster) == before)
+                // Those that stay take over, one of them, when the first ends.
+                let waiting = try (1...2).map { number in
+                    try node.start([
+                        try SluiceProgram.path.get(), "run", "-f", program.directory.path,
+                        "--hostname-override", "node", "--no-own-tables",
+                        "--healthz-bind-address=127.0.0.1:\(number)0256",
+                        "--metrics-bind-address=127.0.0.1:\(number)0249",
+                    ])
+                }
+                for program in waiting { try program.waitForLog(who) }
                 #expect(program.terminate() == 0)
+                let first = try #require(
+                    eventuallyFirst(waiting) { try $0.standardError.contains("serving") })
+                let second = try #require(waiting.first { $0 !== first })
+                #expect(try !second.standardError.contains("serving"))
+                first.send(SIGTERM)
+                #expect(first.wait() == 0)
+                try second.waitForLog("serving")
+                #expect(try state(cluster) == before)
+                second.send(SIGTERM)
+                #expect(second.wait() == 0)
                 let late = try SluiceProgram.run("cleanup", in: node)
                 #expect(late.status == 0)
                 #expect(late.errors.contains("removed tables ip sluice and ip6 sluice"), "\(late.errors)")
@@ -387,30 +424,39 @@ extension DataplaneTests {
 
                         """
                 }.joined(separator: "---\n")
+                // Before Sluice's: the kernel tells of chains in the order of their tables.
+                let id = TableID(.ip, "theirs")
+                let crowd = try cluster.node.namespace.run { try Connection() }
+                try crowd.commit([
+                    .addTable(id, comment: nil), .addSet(id, NamedSet("ports", key: Shape(.internetService))),
+                ])
                 let first = try RunningProgram(on: cluster, files, options: ["--no-own-tables"])
                 let sticky = AddressPort(VirtualAddress.number(2, .ipv4), 80)
                 let client = cluster[pod: "client"].namespace
                 let open = try client.open(to: sticky)
                 #expect(first.terminate() == 0)
 
-                let id = TableID(.ip, "theirs")
-                let crowd = try cluster.node.namespace.run { try Connection() }
-                try crowd.commit([
-                    .addTable(id, comment: nil), .addSet(id, NamedSet("ports", key: Shape(.internetService))),
-                ])
                 let writing = BackgroundLoop {
                     let connection = try cluster.node.namespace.run { try Connection() }
                     for number in 0..<2000 {
                         let port = Element(RegisterValue(port: UInt16(number)))
+                        let chains = (0..<5).map { Chain("chain-\($0)") }
                         try connection.commit([
                             .flushSet(id, set: "ports"), .addElements(id, set: "ports", [port]),
                         ])
+                        try connection.commit(
+                            chains.map {
+                                number % 2 == 0 ? .addChain(id, $0) : .deleteChain(id, chain: $0.name)
+                            })
                         usleep(200)
                     }
                 }
                 let clients = knocking(cluster)
                 usleep(200_000)
                 try #require(!writing.hasFailed)
+                #expect(throws: KernelError.self) {
+                    for _ in 0..<50 { _ = try crowd.table(ObjectNames.tableID(.ipv4)) }
+                }
                 let program = try RunningProgram(
                     on: cluster, first.directory, options: ["--no-own-tables"])
                 try program.directory.write(
