@@ -28,39 +28,58 @@ public final class RunLock: Sendable {
     ///   than this program sits on it, who shall not keep it from running. Otherwise the other program that has it.
     public func take() -> Holder? {
         source.withLock { source in
-            guard source == nil else { return nil }
-            guard let file = Self.socket() else { return nil }
-            if withAddress({ bind(file, $0, $1) }) == 0, listen(file, 128) == 0 {
-                source = Self.answering(file)
-                return nil
+            // Between the refusal and the question who it is, it may have ended.
+            for attempt in 0..<Self.attempts where source == nil {
+                if attempt > 0 { usleep(5000) }
+                guard let file = Self.socket() else { return nil }
+                if withAddress({ bind(file, $0, $1) }) == 0, listen(file, 128) == 0 {
+                    source = Self.answering(file)
+                    return nil
+                }
+                let isTaken = errno == EADDRINUSE
+                close(file)
+                guard isTaken else { return nil }
+                switch holder() {
+                case .program(let holder): return holder
+                case .nobody: continue
+                case .unimportant: return nil
+                }
             }
-            let isTaken = errno == EADDRINUSE
-            close(file)
-            return isTaken ? holder() : nil
+            return nil
         }
     }
 
-    /// Whoever has the name; nil for nobody, or somebody who doesn't count.
-    private func holder() -> Holder? {
-        guard let file = Self.socket() else { return nil }
+    private static let attempts = 20
+
+    private enum Answer {
+        case program(Holder)
+        /// Nobody is there to be asked.
+        case nobody
+        /// Somebody who doesn't count.
+        case unimportant
+    }
+
+    /// Whoever has the name.
+    private func holder() -> Answer {
+        guard let file = Self.socket() else { return .unimportant }
         defer { close(file) }
         var isConnected = false
         // Whoever doesn't answer many others for so long isn't at work.
         for _ in 0..<50 where !isConnected {
             isConnected = withAddress { connect(file, $0, $1) } == 0
             if !isConnected {
-                guard errno == EAGAIN else { return nil }
+                guard errno == EAGAIN else { return .nobody }
                 usleep(10_000)
             }
         }
-        guard isConnected else { return nil }
+        guard isConnected else { return .unimportant }
         // `struct ucred`, which glibc hides behind _GNU_SOURCE: process, user and group.
         var peer: [UInt32] = [0, 0, 0]
         var length = socklen_t(peer.count * MemoryLayout<UInt32>.size)
         guard getsockopt(file, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0,
             peer[1] == 0 || peer[1] == geteuid()
-        else { return nil }
-        return Holder(processID: Int32(bitPattern: peer[0]))
+        else { return .unimportant }
+        return .program(Holder(processID: Int32(bitPattern: peer[0])))
     }
 
     private static func socket() -> Int32? {
