@@ -169,41 +169,41 @@ public final class RulesetWriter<Kernel: RuleKernel> {
 
     /// Tables that were read.
     private struct Reading {
-        var tables: [AddressFamily: Table] = [:]
+        let tables: [AddressFamily: Table]
         /// False where others committed all the while, so that the kernel vouches for nothing.
-        var isOfOneMoment = true
+        let isOfOneMoment: Bool
     }
 
     /// The tables as they stand.
     private func readStanding() throws(KernelError) -> Reading {
-        countAnew()
-        var reading = Reading()
-        // First, since reading may take long.
-        for id in ObjectNames.tables { try kernel.checkOwner(of: id) }
-        for family in AddressFamily.allCases {
-            let id = ObjectNames.tableID(family)
+        var isOfOneMoment = true
+        let tables = try readTables { (id) throws(KernelError) in
             do throws(KernelError) {
-                reading.tables[family] = try kernel.table(id)
+                return try kernel.table(id)
             } catch {
                 guard case .unstable = error else { throw error }
-                reading.tables[family] = try kernel.glance(at: id)
-                reading.isOfOneMoment = false
+                isOfOneMoment = false
+                return try kernel.glance(at: id)
             }
         }
-        return reading
+        return Reading(tables: tables, isOfOneMoment: isOfOneMoment)
     }
 
     /// What one look at the tables finds to be put right. Others who commit meanwhile, to tables of their own, don't keep
     /// it from finding nothing; what it finds may be their doing.
     func glance() throws(KernelError) -> RulesetDelta {
+        compiler.repair(try readTables { (id) throws(KernelError) in try kernel.glance(at: id) })
+    }
+
+    private func readTables(
+        _ read: (TableID) throws(KernelError) -> Table?
+    ) throws(KernelError) -> [AddressFamily: Table] {
         countAnew()
+        // First, since reading may take long.
+        for id in ObjectNames.tables { try kernel.checkOwner(of: id) }
         var tables: [AddressFamily: Table] = [:]
-        for family in AddressFamily.allCases {
-            let id = ObjectNames.tableID(family)
-            try kernel.checkOwner(of: id)
-            tables[family] = try kernel.glance(at: id)
-        }
-        return compiler.repair(tables)
+        for family in AddressFamily.allCases { tables[family] = try read(ObjectNames.tableID(family)) }
+        return tables
     }
 
     /// Whether tables that stand are to be replaced as a whole: putting them right didn't do.

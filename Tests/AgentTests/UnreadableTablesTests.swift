@@ -21,6 +21,19 @@ struct UnreadableTablesTests {
         try bench.write()
     }
 
+    private static let map = "affinity-pool-default/web/tcp/8080"
+    private static let client = Element(
+        RegisterValue(ip("192.0.2.1").bytes), data: .value(RegisterValue(ip("10.244.0.2").bytes)),
+        timeout: 100_000, expiration: 70_000)
+
+    /// As `begin`, with affinity, and a client who is remembered.
+    private func beginSticky() throws {
+        bench.apply(
+            service("web", "10.96.0.1", affinity: 100), endpoints("web", "10.244.0.1", "10.244.0.2"))
+        try bench.write()
+        try kernel.change([.addElements(Self.id, set: Self.map, [Self.client])])
+    }
+
     @Test("a look that finds nothing costs one reading of each table, behind what is new")
     func found() throws {
         try begin()
@@ -75,14 +88,8 @@ struct UnreadableTablesTests {
         "tables that must be known are taken as they were read, at the start and later, and looked at again",
         arguments: [true, false])
     func loose(isStart: Bool) throws {
-        bench.apply(
-            service("web", "10.96.0.1", affinity: 100), endpoints("web", "10.244.0.1", "10.244.0.2"))
-        try bench.write()
-        let map = "affinity-pool-default/web/tcp/8080"
-        let client = Element(
-            RegisterValue(ip("192.0.2.1").bytes), data: .value(RegisterValue(ip("10.244.0.2").bytes)),
-            timeout: 100_000, expiration: 70_000)
-        try kernel.change([.addElements(Self.id, set: map, [client]), .flushSet(Self.id, set: "services")])
+        try beginSticky()
+        try kernel.change([.flushSet(Self.id, set: "services")])
         let later = isStart ? Bench(kernel) : bench
         later.apply(
             service("web", "10.96.0.1", affinity: 100),
@@ -95,7 +102,7 @@ struct UnreadableTablesTests {
         // Each table in vain, then as it is, and once more at the end.
         #expect(kernel.reads == reads + 6)
         #expect(later.differencesInForce.isEmpty)
-        #expect(try kernel.elements(of: map, in: Self.id) == [client])
+        #expect(try kernel.elements(of: Self.map, in: Self.id) == [Self.client])
         later.writer.doubt()
         #expect(try later.write().messages == 0)
     }
@@ -104,14 +111,7 @@ struct UnreadableTablesTests {
         "where a reading in a crowd was wrong, the tables are replaced in the end, and clients stay with their endpoints"
     )
     func wrong() throws {
-        bench.apply(
-            service("web", "10.96.0.1", affinity: 100), endpoints("web", "10.244.0.1", "10.244.0.2"))
-        try bench.write()
-        let map = "affinity-pool-default/web/tcp/8080"
-        let client = Element(
-            RegisterValue(ip("192.0.2.1").bytes), data: .value(RegisterValue(ip("10.244.0.2").bytes)),
-            timeout: 100_000, expiration: 70_000)
-        try kernel.change([.addElements(Self.id, set: map, [client])])
+        try beginSticky()
         bench.writer.doubt()
         for other in ["services", "protocols"] {
             // While what was read is put right, somebody changes something else.
@@ -127,6 +127,6 @@ struct UnreadableTablesTests {
         #expect(bench.differencesInForce.isEmpty)
         let isReplaced = kernel.transactions.last?.contains(.deleteTable(Self.id)) == true
         #expect(isReplaced)
-        #expect(try kernel.elements(of: map, in: Self.id) == [client])
+        #expect(try kernel.elements(of: Self.map, in: Self.id) == [Self.client])
     }
 }
